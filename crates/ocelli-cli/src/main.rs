@@ -1,0 +1,2 @@
+//! The `ocelli` program.
+fn main() {}

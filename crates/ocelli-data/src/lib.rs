@@ -1,0 +1,1 @@
+//! Finding, splitting and loading image datasets.

@@ -1,0 +1,1 @@
+//! The model folder and the predictor that answers from it.

@@ -1,0 +1,1 @@
+//! The arithmetic of a convolutional network on plain slices, forward and backward.

@@ -1,0 +1,1 @@
+//! Exact streaming metrics of image classification.

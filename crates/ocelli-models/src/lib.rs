@@ -1,0 +1,1 @@
+//! The model zoo, its registry and published weights.

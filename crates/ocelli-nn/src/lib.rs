@@ -1,0 +1,1 @@
+//! Layers with gradients over ocelli's kernels, and the parameter store.

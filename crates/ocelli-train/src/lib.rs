@@ -1,0 +1,1 @@
+//! Loss, optimizers, schedules, training loop, checkpoints and report.
