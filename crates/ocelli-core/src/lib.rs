@@ -16,6 +16,7 @@ mod batch;
 mod classes;
 mod dataset;
 pub mod decode;
+pub mod files;
 mod image;
 mod preprocess;
 pub mod random;
