@@ -74,6 +74,14 @@ def write_json(path, data):
         file.write(block(data, 2) + "\n")
 
 
+def update_json(path, entries):
+    """Replaces the given top-level entries of a file that several scripts write."""
+    data = {}
+    if path.exists():
+        data = json.loads(path.read_text(encoding="utf-8"))
+    write_json(path, {**data, **entries})
+
+
 def versions(*modules):
     """The versions of Python and of the given modules, to be kept beside the values they made."""
     found = {"python": platform.python_version()}
