@@ -1,0 +1,5 @@
+//! Two-dimensional convolution, forward and backward, channels last.
+
+mod shape;
+
+pub use shape::ConvShape;

@@ -1,0 +1,82 @@
+//! Working memory that outlives a call.
+//!
+//! A fresh allocation of tens of megabytes costs a page fault per 4 KiB, often more than the arithmetic
+//! done in it. So kernels work in a buffer that the caller keeps.
+
+/// Elements of a 64-byte cache line.
+const LINE: usize = 16;
+
+/// A growable buffer of f32, aligned to 64 bytes, that kernels borrow while they run.
+///
+/// It grows to the largest demand and stays there; nothing in it survives from one call to the next.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    buffer: Vec<f32>,
+}
+
+impl Scratch {
+    /// An empty buffer, which allocates when first used.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// `len` elements with unspecified contents, aligned to 64 bytes.
+    pub fn take(&mut self, len: usize) -> &mut [f32] {
+        if self.buffer.len() < len + LINE {
+            // Freed first, so that old and new never stand side by side.
+            self.buffer = Vec::new();
+            self.buffer = vec![0.0; len + LINE];
+        }
+        let start = self.buffer.as_ptr().align_offset(LINE * size_of::<f32>());
+        &mut self.buffer[start..start + len]
+    }
+
+    /// Several buffers at once, each aligned to 64 bytes, with unspecified contents.
+    pub fn parts<const N: usize>(&mut self, lens: [usize; N]) -> [&mut [f32]; N] {
+        let rounded = lens.map(|len| len.next_multiple_of(LINE));
+        let mut rest = self.take(rounded.iter().sum());
+        std::array::from_fn(|i| {
+            let (part, after) = std::mem::take(&mut rest).split_at_mut(rounded[i]);
+            rest = after;
+            &mut part[..lens[i]]
+        })
+    }
+
+    /// Bytes held at present.
+    pub fn bytes(&self) -> usize {
+        self.buffer.capacity() * size_of::<f32>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_part_is_aligned_and_apart() {
+        let mut scratch = Scratch::new();
+        let [a, b, c] = scratch.parts([3, 0, 33]);
+        assert_eq!((a.len(), b.len(), c.len()), (3, 0, 33));
+        assert!(a.as_ptr().is_aligned_to_line() && c.as_ptr().is_aligned_to_line());
+        a.fill(1.0);
+        c.fill(2.0);
+        assert!(a.iter().all(|&v| v == 1.0));
+    }
+
+    #[test]
+    fn a_smaller_demand_does_not_allocate() {
+        let mut scratch = Scratch::new();
+        let first = scratch.take(1000).as_ptr();
+        assert_eq!(scratch.take(10).as_ptr(), first);
+        assert!(scratch.bytes() >= 4000);
+    }
+
+    trait Aligned {
+        fn is_aligned_to_line(self) -> bool;
+    }
+    impl Aligned for *const f32 {
+        fn is_aligned_to_line(self) -> bool {
+            self.addr() % 64 == 0
+        }
+    }
+}
