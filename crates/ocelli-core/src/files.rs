@@ -25,8 +25,13 @@ pub fn write_whole(
     path: &Path,
     fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), WriteError> {
-    replace(path, |aside| Ok(BufWriter::new(File::create(aside)?)), fill, |file| file.get_ref().sync_all())
-        .map_err(|source| WriteError { path: path.to_path_buf(), source })
+    replace(
+        path,
+        |aside| Ok(BufWriter::new(File::create(aside)?)),
+        fill,
+        |file| file.get_ref().sync_all(),
+    )
+    .map_err(|source| WriteError { path: path.to_path_buf(), source })
 }
 
 /// Creates a folder with its parents.
@@ -86,7 +91,8 @@ mod tests {
         write_whole(&path, |file| file.write_all(b"first")).unwrap();
         for room in 0..6 {
             let open = |aside: &Path| Ok(Full(File::create(aside)?, room));
-            let error = replace(&path, open, |file| file.write_all(b"second"), |_| Ok(())).map(drop);
+            let error =
+                replace(&path, open, |file| file.write_all(b"second"), |_| Ok(())).map(drop);
             if room < 6 {
                 assert_eq!(error.unwrap_err().kind(), io::ErrorKind::StorageFull);
             }

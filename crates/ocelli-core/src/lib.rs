@@ -14,12 +14,17 @@
 
 mod batch;
 mod classes;
+pub mod crop;
 mod dataset;
 pub mod decode;
 pub mod files;
 mod image;
 mod preprocess;
 pub mod random;
+pub mod resize;
+mod source;
+#[cfg(test)]
+mod testing;
 mod transform;
 
 pub use batch::{Batch, Targets};
@@ -28,4 +33,5 @@ pub use dataset::{Dataset, SampleError};
 pub use decode::{DecodeError, DecodeLimits};
 pub use image::{Image, ImageError};
 pub use preprocess::{CropMode, Interpolation, Normalize, Preprocess, PreprocessError};
+pub use source::{BatchSource, SourceError};
 pub use transform::{BatchTransform, Transform};
