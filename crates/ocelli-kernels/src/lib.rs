@@ -12,6 +12,7 @@
 pub mod activation;
 mod conv;
 mod error;
+pub mod isa;
 mod lanes;
 pub mod loss;
 mod math;

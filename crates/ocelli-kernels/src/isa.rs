@@ -1,0 +1,96 @@
+//! Which instruction set the kernels use, decided at run time.
+//!
+//! A kernel is one plain Rust body. `multiversion!` compiles it for the baseline CPU and, on x86-64,
+//! again for AVX2 and for AVX-512, where the compiler vectorises the same loops with wider registers.
+//! Multiplications and additions are never contracted into fused ones here, so every version of such a
+//! kernel returns the same bits.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+
+/// The instruction sets a kernel is compiled for, in ascending order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Isa {
+    /// What every CPU of the target architecture has.
+    Portable,
+    /// AVX2 with FMA (x86-64-v3).
+    Avx2,
+    /// AVX-512 F, BW, DQ and VL (x86-64-v4).
+    Avx512,
+}
+
+const UNKNOWN: u8 = u8::MAX;
+static CHOSEN: AtomicU8 = AtomicU8::new(UNKNOWN);
+
+/// The instruction set that kernels use in this process.
+#[inline]
+pub fn current() -> Isa {
+    match CHOSEN.load(Ordering::Relaxed) {
+        0 => Isa::Portable,
+        1 => Isa::Avx2,
+        2 => Isa::Avx512,
+        _ => limit(Isa::Avx512),
+    }
+}
+
+/// Uses nothing above `highest` from here on, nor anything that this CPU lacks; returns the choice.
+///
+/// For tests and benchmarks: it holds for the whole process.
+pub fn limit(highest: Isa) -> Isa {
+    let chosen = detected().min(highest);
+    CHOSEN.store(chosen as u8, Ordering::Relaxed);
+    chosen
+}
+
+#[cfg(target_arch = "x86_64")]
+fn detected() -> Isa {
+    let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+    let avx512 = is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512dq")
+        && is_x86_feature_detected!("avx512vl");
+    match (avx2, avx512) {
+        (true, true) => Isa::Avx512,
+        (true, false) => Isa::Avx2,
+        (false, _) => Isa::Portable,
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn detected() -> Isa {
+    Isa::Portable
+}
+
+/// Compiles a function for each [`Isa`] and calls the one of [`current`].
+///
+/// Generic parameters stand in square brackets and must be inferable from the arguments; what the body
+/// calls must be `#[inline(always)]` to be compiled along.
+macro_rules! multiversion {
+    ($(#[$meta:meta])* $vis:vis fn $name:ident $([$($generic:tt)*])?
+        ($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block) => {
+        $(#[$meta])*
+        $vis fn $name $(<$($generic)*>)? ($($arg: $ty),*) $(-> $ret)? {
+            #[inline(always)]
+            fn portable $(<$($generic)*>)? ($($arg: $ty),*) $(-> $ret)? $body
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx2,fma")]
+                fn avx2 $(<$($generic)*>)? ($($arg: $ty),*) $(-> $ret)? {
+                    portable($($arg),*)
+                }
+                #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+                fn avx512 $(<$($generic)*>)? ($($arg: $ty),*) $(-> $ret)? {
+                    portable($($arg),*)
+                }
+                match $crate::isa::current() {
+                    // SAFETY: `current` is never above what this CPU was detected to have.
+                    $crate::isa::Isa::Avx512 => return unsafe { avx512($($arg),*) },
+                    // SAFETY: as above.
+                    $crate::isa::Isa::Avx2 => return unsafe { avx2($($arg),*) },
+                    $crate::isa::Isa::Portable => {}
+                }
+            }
+            portable($($arg),*)
+        }
+    };
+}
+pub(crate) use multiversion;
