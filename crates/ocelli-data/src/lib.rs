@@ -1,10 +1,13 @@
-//! Finding, splitting and loading image datasets.
+#![doc = include_str!("../README.md")]
 
+pub mod catalogue;
 mod cifar;
 mod error;
 mod folder;
+pub mod inspect;
 mod loader;
 mod order;
+mod read;
 pub mod solids;
 mod split;
 mod splits;
@@ -16,6 +19,7 @@ mod walk;
 pub use cifar::{CifarBinary, CifarPart};
 pub use error::DataError;
 pub use folder::{EmptyClasses, FolderOptions, ImageFolder};
+pub use inspect::{Inspection, inspect, inspect_parts};
 pub use loader::{BadFiles, Epoch, Loader, LoaderConfig, Problem};
 pub use order::Order;
 pub use split::{Fractions, Parts, split};

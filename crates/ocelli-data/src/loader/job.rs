@@ -1,7 +1,6 @@
 //! The work itself: an image from its file, a batch from its images. Who does it, and when, is decided in
 //! `queue`.
 
-use std::any::Any;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -13,6 +12,7 @@ use ocelli_core::{
 
 use super::LoaderConfig;
 use super::problems::Problems;
+use crate::read::{describe, read, said};
 use crate::{DataError, Order};
 
 /// What a loader was given, and what it learned about it.
@@ -96,15 +96,9 @@ impl Job {
         if self.problems.skips(sample) {
             return Made::Skipped;
         }
-        let image = match catch_unwind(AssertUnwindSafe(|| self.dataset.image(sample))) {
-            Ok(Ok(image)) => image,
-            Ok(Err(error)) => return Made::Unreadable(error),
-            Err(panic) => {
-                let (what, said) = (self.describe(sample), said(panic));
-                return Made::Unreadable(SampleError::Other(format!(
-                    "{what}: reading it panicked: {said}"
-                )));
-            }
+        let image = match read(self.dataset.as_ref(), sample) {
+            Ok(image) => image,
+            Err(error) => return Made::Unreadable(error),
         };
         let mut random = Stream::new(self.config.seed, Purpose::Sample, epoch, place.key);
         match catch_unwind(AssertUnwindSafe(|| self.transform.apply(image, &mut random))) {
@@ -157,8 +151,7 @@ impl Job {
 
     /// What the dataset calls a sample.
     pub fn describe(&self, sample: usize) -> String {
-        catch_unwind(AssertUnwindSafe(|| self.dataset.describe(sample)))
-            .unwrap_or_else(|_| format!("sample {sample}"))
+        describe(self.dataset.as_ref(), sample)
     }
 
     fn stack(&self, images: &[Image], indices: Vec<usize>) -> Result<Option<Stacked>, DataError> {
@@ -190,11 +183,4 @@ impl Job {
             .for_each(|transform| transform.apply(&mut stacked.batch, &mut random));
         stacked
     }
-}
-
-/// The text of a panic.
-fn said(panic: Box<dyn Any + Send>) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| text.to_string());
-    text.or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "no message".to_owned())
 }

@@ -8,6 +8,7 @@ mod epoch;
 mod job;
 mod problems;
 mod queue;
+mod source;
 #[cfg(test)]
 mod tests;
 
