@@ -3,7 +3,8 @@
 //! Everything that passes between two crates of the workspace is defined here, as plain data without
 //! a tensor library:
 //!
-//! * [`Image`]: 8-bit RGB pixels, `[H, W, 3]`; [`decode`](decode::decode) makes one from a file's bytes.
+//! * [`Image`]: 8-bit RGB pixels, `[H, W, 3]`; [`decode`](decode::decode) makes one from a file's bytes;
+//!   [`resize`] and [`crop`] reshape it as Pillow and torchvision do.
 //! * [`Dataset`]: images with class indices, by number; [`ClassNames`] names the classes.
 //! * [`Transform`] and [`BatchTransform`]: what augmentation implements.
 //! * [`Preprocess`]: the fixed way from a photo to a network's input. One implementation serves

@@ -1,0 +1,146 @@
+//! One way through a network.
+
+use candle_core::Tensor;
+use indexmap::IndexMap;
+use ocelli_core::random::{Purpose, Stream, key_of};
+use ocelli_graph::Op;
+
+use crate::record::Recorder;
+use crate::{Feature, Param, Result};
+
+/// Whether a network learns or answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Batch statistics, dropout and drop-path are active in stages that are not frozen.
+    Train,
+    /// Running statistics; nothing is random.
+    Eval,
+}
+
+/// One way through a network: the second argument of every layer.
+#[derive(Debug)]
+pub struct Pass {
+    mode: Mode,
+    seed: u64,
+    step: u64,
+    statistics: Vec<Statistics>,
+    taps: Option<IndexMap<String, Feature>>,
+    pub(crate) recorder: Option<Recorder>,
+}
+
+/// What a batch norm saw, to move its running statistics by once the step is done.
+#[derive(Debug)]
+pub(crate) struct Statistics {
+    pub(crate) mean: Param,
+    pub(crate) var: Param,
+    pub(crate) batch_mean: Vec<f32>,
+    /// Unbiased, as PyTorch's running variance.
+    pub(crate) batch_var: Vec<f32>,
+    pub(crate) momentum: f32,
+}
+
+impl Pass {
+    /// A pass that answers.
+    pub fn eval() -> Self {
+        Self {
+            mode: Mode::Eval,
+            seed: 0,
+            step: 0,
+            statistics: Vec::new(),
+            taps: None,
+            recorder: None,
+        }
+    }
+
+    /// A pass that learns. Dropout is keyed by (`seed`, `step`, layer path).
+    pub fn train(seed: u64, step: u64) -> Self {
+        Self { mode: Mode::Train, seed, step, ..Self::eval() }
+    }
+
+    /// Keeps the features that the network names on its way, for [`take_taps`](Self::take_taps).
+    pub fn with_taps(self) -> Self {
+        Self { taps: Some(IndexMap::new()), ..self }
+    }
+
+    pub(crate) fn recording(recorder: Recorder) -> Self {
+        Self { recorder: Some(recorder), ..Self::eval() }
+    }
+
+    /// Whether the network learns or answers.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// A parameter's value for this pass: tracked by autograd where the pass learns and the parameter is
+    /// trainable, and only there.
+    pub fn weight(&self, param: &Param) -> Tensor {
+        match self.mode {
+            Mode::Train => param.tensor(),
+            Mode::Eval => param.detached(),
+        }
+    }
+
+    /// Offers a feature under a name (`layer1`, `features.12`), for whoever wants to see it.
+    pub fn tap(&mut self, name: &str, feature: &Feature) {
+        if let Some(taps) = &mut self.taps {
+            taps.insert(name.to_string(), feature.clone());
+        }
+    }
+
+    /// The features that were offered, in order; empty unless asked for by [`with_taps`](Self::with_taps).
+    pub fn take_taps(&mut self) -> IndexMap<String, Feature> {
+        self.taps.take().unwrap_or_default()
+    }
+
+    /// The random numbers of the layer at `path` in this step.
+    pub fn stream(&self, path: &str) -> Stream {
+        Stream::new(self.seed, Purpose::Layer, self.step, key_of(path))
+    }
+
+    pub(crate) fn observe(&mut self, statistics: Statistics) {
+        self.statistics.push(statistics);
+    }
+
+    /// Moves the running statistics of the batch norms by what they saw in this pass. To be called once a
+    /// step, after the forward pass.
+    ///
+    /// # Errors
+    /// Where the device does not allow it.
+    pub fn update_statistics(&mut self) -> Result<()> {
+        for seen in self.statistics.drain(..) {
+            let toward = |values: &mut [f32], batch: &[f32]| {
+                for (value, batch) in values.iter_mut().zip(batch) {
+                    *value += seen.momentum * (batch - *value);
+                }
+            };
+            seen.mean.update(|values| toward(values, &seen.batch_mean))?;
+            seen.var.update(|values| toward(values, &seen.batch_var))?;
+        }
+        Ok(())
+    }
+
+    /// The result of an operation as a feature; where the pass records, with the node that made it.
+    ///
+    /// `weights` are the parameters it read. Functions that compute on tensors themselves call this to
+    /// stay visible to the other readers of a network.
+    ///
+    /// # Errors
+    /// Where an input went around the pass, or the node does not fit the recorded graph.
+    pub fn emit(
+        &mut self,
+        path: &str,
+        inputs: &[&Feature],
+        weights: &[&Param],
+        output: Tensor,
+        op: impl FnOnce() -> Op,
+    ) -> Result<Feature> {
+        let Some(recorder) = &mut self.recorder else { return Ok(Feature::new(output)) };
+        let values = inputs
+            .iter()
+            .map(|input| recorder.value_of(path, input))
+            .collect::<Result<Vec<_>>>()?;
+        let value = recorder.push(path, op(), &values, weights)?;
+        recorder.check(path, value, &output)?;
+        Ok(Feature::recorded(output, Some(value)))
+    }
+}
