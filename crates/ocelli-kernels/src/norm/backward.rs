@@ -173,7 +173,13 @@ fn sum_block<const MASK: bool, const WRITE: bool>(
         let words = if MASK { &words[i * channels..][..channels] } else { &[] };
         let g = if WRITE { &mut g[at..][..x.len()] } else { &mut [] };
         sum_group(mask, write, &dy[at..][..x.len()], x, mean, words, g, &mut partial);
-        for (sum, &part) in sums.iter_mut().zip(&partial) {
+        flush(&partial, sums);
+    }
+}
+
+multiversion! {
+    fn flush(partial: &[f32], sums: &mut [f64]) {
+        for (sum, &part) in sums.iter_mut().zip(partial) {
             *sum += f64::from(part);
         }
     }
