@@ -12,8 +12,10 @@
 pub mod activation;
 mod conv;
 mod error;
+mod fused;
 pub mod isa;
 mod lanes;
+pub mod layout;
 pub mod loss;
 mod math;
 pub mod norm;
@@ -21,8 +23,9 @@ mod padding;
 pub mod pool;
 mod scratch;
 pub mod testing;
+mod workers;
 
-pub use conv::ConvShape;
+pub use conv::{Conv, ConvShape, Form, Packed, sum_rows};
 pub use error::ShapeError;
 pub use padding::Padding;
 pub use scratch::Scratch;

@@ -1,5 +1,220 @@
 //! Two-dimensional convolution, forward and backward, channels last.
+//!
+//! y[n, i, j, o] = bias[o] + sum over a, b, c of x[n, i s - p + a d, j s - p + b d, c] w[o, a, b, c]
+//!
+//! with stride s, padding p and dilation d per axis: cross-correlation, as in every deep learning
+//! library. [`ConvShape`] says all of that; [`Conv`] is the plan made from it.
 
+mod dense;
+mod depthwise;
+mod depthwise_weight;
+mod grid;
+mod matmul;
+mod patches;
 mod shape;
+mod sums;
+mod weight;
 
 pub use shape::ConvShape;
+pub use sums::sum_rows;
+
+use crate::{Padding, Scratch, ShapeError};
+use dense::Dense;
+use depthwise::Depthwise;
+
+/// What packed weights are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Form {
+    /// [`Conv::forward`].
+    Forward,
+    /// [`Conv::backward_input`].
+    BackwardInput,
+}
+
+/// Weights in the order in which a plan's kernel reads them.
+///
+/// Plans that differ in nothing but batch and image size share their packed weights.
+#[derive(Clone, Debug)]
+pub struct Packed {
+    form: Form,
+    key: ConvShape,
+    data: Vec<f32>,
+}
+
+impl Packed {
+    /// What these weights are for.
+    pub fn form(&self) -> Form {
+        self.form
+    }
+
+    /// Bytes held.
+    pub fn bytes(&self) -> usize {
+        self.data.capacity() * size_of::<f32>()
+    }
+}
+
+/// A convolution of one shape, planned: which kernel serves it and how the work is cut into blocks.
+///
+/// ```
+/// use ocelli_kernels::{Conv, ConvShape, Form, Padding, Scratch};
+///
+/// let shape = ConvShape {
+///     batch: 1, height: 3, width: 3, in_channels: 1, out_channels: 1,
+///     kernel: [3, 3], stride: [1, 1], padding: Padding::symmetric(1, 1), dilation: [1, 1], groups: 1,
+/// };
+/// let conv = Conv::plan(shape)?;
+/// let weights = conv.pack(Form::Forward, &[1.0; 9]);
+/// let mut y = [0.0; 9];
+/// conv.forward(&[1.0; 9], &weights, None, &mut y, &mut Scratch::new());
+/// assert_eq!(y, [4.0, 6.0, 4.0, 6.0, 9.0, 6.0, 4.0, 6.0, 4.0]);
+/// # Ok::<(), ocelli_kernels::ShapeError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Conv {
+    shape: ConvShape,
+    kernel: Kernel,
+}
+
+/// Forward and backward to the input, by the same kernel.
+#[derive(Clone, Debug)]
+enum Kernel {
+    Dense { forward: Dense, backward: Dense },
+    Depthwise { forward: Depthwise, backward: Depthwise },
+}
+
+impl Conv {
+    /// Plans a convolution; the choice depends on the shape and on the instruction set alone.
+    ///
+    /// # Errors
+    /// If the shape does not pass [`ConvShape::check`].
+    pub fn plan(shape: ConvShape) -> Result<Conv, ShapeError> {
+        shape.check()?;
+        let depthwise = shape.groups == shape.in_channels
+            && shape.groups == shape.out_channels
+            && shape.groups > 1;
+        let kernel = if depthwise {
+            Kernel::Depthwise {
+                forward: Depthwise::forward(&shape),
+                backward: Depthwise::backward_input(&shape),
+            }
+        } else {
+            Kernel::Dense {
+                forward: Dense::forward(&shape),
+                backward: Dense::backward_input(&shape),
+            }
+        };
+        Ok(Conv { shape, kernel })
+    }
+
+    /// The shape planned for.
+    pub fn shape(&self) -> &ConvShape {
+        &self.shape
+    }
+
+    /// Packs weights `[O, kH, kW, I / groups]`.
+    ///
+    /// # Panics
+    /// If `w` has not [`ConvShape::w_len`] elements.
+    pub fn pack(&self, form: Form, w: &[f32]) -> Packed {
+        assert_eq!(w.len(), self.shape.w_len(), "length of w for {:?}", self.shape);
+        let data = match (&self.kernel, form) {
+            (Kernel::Dense { forward, .. }, Form::Forward) => forward.pack(form, &self.shape, w),
+            (Kernel::Dense { backward, .. }, Form::BackwardInput) => {
+                backward.pack(form, &self.shape, w)
+            }
+            (Kernel::Depthwise { forward, .. }, Form::Forward) => forward.pack(&self.shape, w),
+            (Kernel::Depthwise { backward, .. }, Form::BackwardInput) => {
+                backward.pack(&self.shape, w)
+            }
+        };
+        Packed { form, key: self.key(form), data }
+    }
+
+    /// Whether this plan reads weights packed so, perhaps by a plan for another batch or image size.
+    pub fn accepts(&self, w: &Packed) -> bool {
+        w.key == self.key(w.form)
+    }
+
+    /// What the order of packed weights depends on.
+    fn key(&self, form: Form) -> ConvShape {
+        let any_image = ConvShape { batch: 0, height: 0, width: 0, ..self.shape };
+        match form {
+            Form::Forward => ConvShape {
+                stride: [1, 1],
+                dilation: [1, 1],
+                padding: Padding::default(),
+                ..any_image
+            },
+            // The phases of a strided backward pass depend on where the image begins and, where the
+            // stride exceeds it, on its size.
+            Form::BackwardInput => {
+                let [height, width] = [self.shape.height, self.shape.width];
+                let [rows, columns] = self.shape.stride;
+                ConvShape { height: height.min(rows), width: width.min(columns), ..any_image }
+            }
+        }
+    }
+
+    /// y `[N, oH, oW, O]` of x `[N, H, W, C]`, with an optional bias `[O]`.
+    ///
+    /// # Panics
+    /// If a slice has not the length that the shape says, or the weights were packed for something else.
+    pub fn forward(
+        &self,
+        x: &[f32],
+        w: &Packed,
+        bias: Option<&[f32]>,
+        y: &mut [f32],
+        scratch: &mut Scratch,
+    ) {
+        self.check_packed(w, Form::Forward);
+        assert_eq!(x.len(), self.shape.x_len(), "length of x for {:?}", self.shape);
+        assert_eq!(y.len(), self.shape.y_len(), "length of y for {:?}", self.shape);
+        let channels = self.shape.out_channels;
+        assert!(
+            bias.is_none_or(|bias| bias.len() == channels),
+            "length of the bias for {:?}",
+            self.shape
+        );
+        match &self.kernel {
+            Kernel::Dense { forward, .. } => forward.run(x, &w.data, bias, y, scratch),
+            Kernel::Depthwise { forward, .. } => forward.run(x, &w.data, bias, y, scratch),
+        }
+    }
+
+    /// dx `[N, H, W, C]` of dy `[N, oH, oW, O]`; what stood in dx is overwritten.
+    ///
+    /// # Panics
+    /// As [`forward`](Self::forward).
+    pub fn backward_input(&self, dy: &[f32], w: &Packed, dx: &mut [f32], scratch: &mut Scratch) {
+        self.check_packed(w, Form::BackwardInput);
+        assert_eq!(dy.len(), self.shape.y_len(), "length of dy for {:?}", self.shape);
+        assert_eq!(dx.len(), self.shape.x_len(), "length of dx for {:?}", self.shape);
+        match &self.kernel {
+            Kernel::Dense { backward, .. } => backward.run(dy, &w.data, None, dx, scratch),
+            Kernel::Depthwise { backward, .. } => backward.run(dy, &w.data, None, dx, scratch),
+        }
+    }
+
+    /// dw `[O, kH, kW, I / groups]` of x `[N, H, W, C]` and dy `[N, oH, oW, O]`; what stood in dw is
+    /// overwritten.
+    ///
+    /// # Panics
+    /// If a slice has not the length that the shape says.
+    pub fn backward_weight(&self, x: &[f32], dy: &[f32], dw: &mut [f32], scratch: &mut Scratch) {
+        assert_eq!(x.len(), self.shape.x_len(), "length of x for {:?}", self.shape);
+        assert_eq!(dy.len(), self.shape.y_len(), "length of dy for {:?}", self.shape);
+        assert_eq!(dw.len(), self.shape.w_len(), "length of dw for {:?}", self.shape);
+        match &self.kernel {
+            Kernel::Dense { .. } => weight::backward_weight(&self.shape, x, dy, dw, scratch),
+            Kernel::Depthwise { .. } => {
+                depthwise_weight::backward_weight(&self.shape, x, dy, dw, scratch)
+            }
+        }
+    }
+
+    fn check_packed(&self, w: &Packed, form: Form) {
+        assert_eq!(w.form, form, "the form of the packed weights");
+        assert!(self.accepts(w), "weights packed for {:?}, used with {:?}", w.key, self.shape);
+    }
+}

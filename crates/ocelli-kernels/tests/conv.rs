@@ -1,0 +1,401 @@
+//! Convolutions of every kind against the definition in f64.
+
+#![allow(clippy::unwrap_used)] // Helpers of tests are tests.
+
+use ocelli_kernels::testing::{
+    self, conv_backward_input, conv_backward_weight, conv_forward, fill, gradient_error,
+    relative_error, widen, with_threads,
+};
+use ocelli_kernels::{Conv, ConvShape, Form, Padding, Scratch, ShapeError, sum_rows};
+use proptest::prelude::*;
+
+/// A small image of nothing special, to vary.
+const BASE: ConvShape = ConvShape {
+    batch: 2,
+    height: 6,
+    width: 9,
+    in_channels: 4,
+    out_channels: 5,
+    kernel: [3, 2],
+    stride: [1, 1],
+    padding: Padding { top: 1, bottom: 0, left: 0, right: 2 },
+    dilation: [1, 1],
+    groups: 1,
+};
+
+/// All results of one convolution.
+#[derive(Debug, PartialEq)]
+struct Passes {
+    y: Vec<f32>,
+    dx: Vec<f32>,
+    dw: Vec<f32>,
+}
+
+struct Data {
+    x: Vec<f32>,
+    w: Vec<f32>,
+    bias: Vec<f32>,
+    dy: Vec<f32>,
+}
+
+impl Data {
+    fn new(shape: &ConvShape) -> Self {
+        Self {
+            x: fill(shape.x_len(), 1),
+            w: fill(shape.w_len(), 2),
+            bias: fill(shape.out_channels, 3),
+            dy: fill(shape.y_len(), 4),
+        }
+    }
+}
+
+/// Runs the passes into memory full of NaN, so that an element left out is seen.
+fn run(conv: &Conv, data: &Data, scratch: &mut Scratch) -> Passes {
+    let shape = conv.shape();
+    let nan = |len| vec![f32::NAN; len];
+    let mut passes =
+        Passes { y: nan(shape.y_len()), dx: nan(shape.x_len()), dw: nan(shape.w_len()) };
+    scratch.take(1000).fill(f32::NAN);
+    conv.forward(
+        &data.x,
+        &conv.pack(Form::Forward, &data.w),
+        Some(&data.bias),
+        &mut passes.y,
+        scratch,
+    );
+    conv.backward_input(
+        &data.dy,
+        &conv.pack(Form::BackwardInput, &data.w),
+        &mut passes.dx,
+        scratch,
+    );
+    conv.backward_weight(&data.x, &data.dy, &mut passes.dw, scratch);
+    passes
+}
+
+/// The largest error of any pass against the definition.
+fn error(shape: ConvShape) -> f64 {
+    let conv = Conv::plan(shape).unwrap();
+    let data = Data::new(&shape);
+    let got = run(&conv, &data, &mut Scratch::new());
+    let (x, w, dy) = (widen(&data.x), widen(&data.w), widen(&data.dy));
+    let mut y = conv_forward(&shape, &x, &w);
+    for pixel in y.chunks_exact_mut(shape.out_channels) {
+        pixel.iter_mut().zip(&data.bias).for_each(|(y, &b)| *y += f64::from(b));
+    }
+    let errors = [
+        relative_error(&got.y, &y),
+        relative_error(&got.dx, &conv_backward_input(&shape, &dy, &w)),
+        relative_error(&got.dw, &conv_backward_weight(&shape, &x, &dy)),
+    ];
+    errors.into_iter().fold(0.0, |worst, e| if e <= worst { worst } else { e })
+}
+
+#[track_caller]
+fn check(shape: ConvShape) {
+    let error = error(shape);
+    assert!(error < 1e-5, "error {error:e} for {shape:?}");
+}
+
+#[test]
+fn strides_paddings_and_dilations() {
+    for kernel in [[1, 1], [3, 3], [2, 5]] {
+        for stride in [[1, 1], [2, 1], [2, 2], [3, 4]] {
+            for dilation in [[1, 1], [2, 1], [1, 2]] {
+                for padding in [Padding::default(), Padding::symmetric(2, 1), BASE.padding] {
+                    let shape = ConvShape { kernel, stride, dilation, padding, ..BASE };
+                    // A window too tall or wide is the business of another test.
+                    if shape.check().is_ok() {
+                        check(shape);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn channel_counts_that_fill_no_vector() {
+    for in_channels in [1, 3, 5, 16, 17, 33] {
+        for out_channels in [1, 3, 5, 16, 17, 33] {
+            check(ConvShape { in_channels, out_channels, ..BASE });
+            check(ConvShape {
+                in_channels,
+                out_channels,
+                kernel: [1, 1],
+                padding: Padding::default(),
+                ..BASE
+            });
+        }
+    }
+}
+
+#[test]
+fn groups() {
+    for groups in [2, 3, 6] {
+        for (inputs, outputs) in [(1, 2), (2, 1), (5, 3), (16, 16)] {
+            let shape = ConvShape {
+                groups,
+                in_channels: groups * inputs,
+                out_channels: groups * outputs,
+                ..BASE
+            };
+            check(shape);
+            check(ConvShape { stride: [2, 3], ..shape });
+            check(ConvShape { kernel: [1, 1], padding: Padding::default(), ..shape });
+        }
+    }
+}
+
+#[test]
+fn depthwise() {
+    for channels in [2, 3, 5, 16, 17, 33, 40] {
+        for kernel in [[1, 1], [2, 2], [3, 3], [5, 5], [7, 7], [3, 4]] {
+            for stride in [[1, 1], [2, 2], [1, 3]] {
+                let padding = Padding {
+                    top: kernel[0] / 2,
+                    bottom: 3,
+                    left: kernel[1] / 2,
+                    right: kernel[1],
+                };
+                let shape = ConvShape {
+                    groups: channels,
+                    in_channels: channels,
+                    out_channels: channels,
+                    width: 15,
+                    kernel,
+                    stride,
+                    padding,
+                    ..BASE
+                };
+                check(shape);
+                check(ConvShape {
+                    dilation: [1, 2],
+                    padding: Padding { right: 6, ..padding },
+                    ..shape
+                });
+                check(ConvShape { out_channels: 2 * channels, ..shape });
+            }
+        }
+    }
+}
+
+#[test]
+fn images_of_one_pixel_and_kernels_larger_than_the_image() {
+    let pixel =
+        ConvShape { height: 1, width: 1, kernel: [1, 1], padding: Padding::default(), ..BASE };
+    check(pixel);
+    check(ConvShape { kernel: [3, 3], padding: Padding::symmetric(1, 1), ..pixel });
+    check(ConvShape { kernel: [5, 3], padding: Padding::symmetric(3, 3), stride: [2, 3], ..pixel });
+    check(ConvShape { kernel: [1, 1], padding: Padding::symmetric(2, 2), ..pixel });
+    check(ConvShape {
+        height: 2,
+        width: 3,
+        kernel: [7, 7],
+        padding: Padding::symmetric(4, 5),
+        ..BASE
+    });
+    // Whole output rows that see nothing but padding.
+    check(ConvShape { padding: Padding { top: 9, bottom: 8, left: 9, right: 8 }, ..BASE });
+    check(ConvShape { stride: [9, 11], ..BASE });
+}
+
+#[test]
+fn linear_layers() {
+    for (batch, in_channels, out_channels) in [(1, 512, 10), (7, 130, 33), (70, 64, 100)] {
+        let shape = ConvShape {
+            batch,
+            in_channels,
+            out_channels,
+            height: 1,
+            width: 1,
+            kernel: [1, 1],
+            ..BASE
+        };
+        check(ConvShape { padding: Padding::default(), ..shape });
+    }
+}
+
+#[test]
+fn more_than_one_block_of_everything() {
+    // More pixels than a block, more taps than one gathering takes, several slices.
+    check(ConvShape {
+        batch: 3,
+        height: 23,
+        width: 31,
+        in_channels: 40,
+        out_channels: 20,
+        kernel: [3, 3],
+        ..BASE
+    });
+    check(ConvShape { batch: 1, height: 3, width: 900, stride: [1, 2], ..BASE });
+    let wide =
+        ConvShape { batch: 1, height: 9, width: 9, in_channels: 600, out_channels: 3, ..BASE };
+    check(ConvShape { kernel: [3, 3], stride: [2, 2], ..wide });
+}
+
+#[test]
+fn an_empty_batch_has_no_output_and_no_gradient() {
+    for groups in [1, 4] {
+        let shape = ConvShape { batch: 0, groups, out_channels: 4, ..BASE };
+        let conv = Conv::plan(shape).unwrap();
+        let got = run(&conv, &Data::new(&shape), &mut Scratch::new());
+        assert_eq!(got, Passes { y: vec![], dx: vec![], dw: vec![0.0; shape.w_len()] });
+    }
+}
+
+#[test]
+fn the_gradients_are_those_of_finite_differences() {
+    for groups in [1, 2, 4] {
+        let shape = ConvShape { groups, out_channels: 4, stride: [2, 1], ..BASE };
+        let conv = Conv::plan(shape).unwrap();
+        let data = Data::new(&shape);
+        let got = run(&conv, &data, &mut Scratch::new());
+        let (x, w, dy) = (widen(&data.x), widen(&data.w), widen(&data.dy));
+        // With loss = sum of y * dy, the gradient of the loss with respect to y is dy.
+        let loss = |x: &[f64], w: &[f64]| {
+            conv_forward(&shape, x, w).iter().zip(&dy).map(|(y, dy)| y * dy).sum::<f64>()
+        };
+        assert!(gradient_error(&x, &got.dx, 40, |x| loss(x, &w)) < 1e-5);
+        assert!(gradient_error(&w, &got.dw, 40, |w| loss(&x, w)) < 1e-5);
+        let mut db = vec![0.0; shape.out_channels];
+        sum_rows(&data.dy, shape.out_channels, &mut db);
+        let y = widen(&got.y);
+        let biased = |b: &[f64]| -> f64 {
+            y.iter().zip(&dy).enumerate().map(|(i, (y, d))| (y + b[i % b.len()]) * d).sum()
+        };
+        assert!(gradient_error(&widen(&data.bias), &db, 4, biased) < 1e-5);
+    }
+}
+
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    let dense =
+        ConvShape { batch: 5, height: 20, width: 19, in_channels: 24, out_channels: 40, ..BASE };
+    let shapes = [
+        dense,
+        ConvShape { stride: [2, 2], kernel: [3, 3], ..dense },
+        ConvShape { kernel: [1, 1], padding: Padding::default(), ..dense },
+        ConvShape { groups: 8, ..dense },
+        ConvShape { groups: 24, out_channels: 24, kernel: [3, 3], ..dense },
+        ConvShape { groups: 24, out_channels: 24, kernel: [3, 3], stride: [2, 2], ..dense },
+    ];
+    for shape in shapes {
+        let conv = Conv::plan(shape).unwrap();
+        let data = Data::new(&shape);
+        let one = with_threads(1, || run(&conv, &data, &mut Scratch::new()));
+        for threads in [2, 3] {
+            assert!(
+                one == with_threads(threads, || run(&conv, &data, &mut Scratch::new())),
+                "{threads}: {shape:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn packed_weights_serve_every_batch_and_image_size() {
+    for stride in [[1, 1], [2, 2]] {
+        let small = Conv::plan(ConvShape { stride, ..BASE }).unwrap();
+        let large =
+            Conv::plan(ConvShape { stride, batch: 7, height: 40, width: 31, ..BASE }).unwrap();
+        let data = Data::new(large.shape());
+        for form in [Form::Forward, Form::BackwardInput] {
+            assert!(large.accepts(&small.pack(form, &data.w)));
+        }
+        let mut y = [vec![0.0; data.dy.len()], vec![0.0; data.dy.len()]];
+        for (conv, y) in [&small, &large].into_iter().zip(&mut y) {
+            large.forward(
+                &data.x,
+                &conv.pack(Form::Forward, &data.w),
+                None,
+                y,
+                &mut Scratch::new(),
+            );
+        }
+        assert_eq!(y[0], y[1]);
+    }
+}
+
+#[test]
+#[should_panic(expected = "weights packed for")]
+fn weights_of_another_layer_are_refused() {
+    let other = Conv::plan(ConvShape { out_channels: 6, ..BASE }).unwrap();
+    let weights = other.pack(Form::Forward, &vec![0.0; other.shape().w_len()]);
+    let data = Data::new(&BASE);
+    Conv::plan(BASE).unwrap().forward(&data.x, &weights, None, &mut [], &mut Scratch::new());
+}
+
+#[test]
+fn an_impossible_shape_is_an_error() {
+    let zero = Conv::plan(ConvShape { stride: [0, 1], ..BASE }).unwrap_err();
+    assert_eq!(zero, ShapeError::Zero { what: "stride" });
+    let window = Conv::plan(ConvShape { kernel: [9, 1], ..BASE }).unwrap_err();
+    let text = "a window of 9 (kernel 9, dilation included) does not fit into the height of the image: \
+                7 with padding; use a larger image or more padding";
+    assert_eq!(window.to_string(), text);
+}
+
+fn shapes() -> impl Strategy<Value = ConvShape> {
+    let pair = |low: usize, high: usize| [low..=high, low..=high];
+    let padding = [0..=4_usize, 0..=4_usize, 0..=4_usize, 0..=4_usize];
+    let channels = (1..=4_usize, 1..=20_usize, 1..=20_usize, any::<bool>());
+    (0..=3_usize, pair(1, 13), pair(1, 4), pair(1, 4), pair(1, 3), padding, channels)
+        .prop_filter_map(
+            "the window must fit",
+            |(
+                batch,
+                [height, width],
+                kernel,
+                stride,
+                dilation,
+                [top, bottom, left, right],
+                channels,
+            )| {
+                let (groups, inputs, outputs, depthwise) = channels;
+                let groups = if depthwise { inputs } else { groups };
+                let (inputs, outputs) = if depthwise { (1, 1) } else { (inputs, outputs) };
+                let shape = ConvShape {
+                    batch,
+                    height,
+                    width,
+                    in_channels: groups * inputs,
+                    out_channels: groups * outputs,
+                    kernel,
+                    stride,
+                    padding: Padding { top, bottom, left, right },
+                    dilation,
+                    groups,
+                };
+                shape.check().is_ok().then_some(shape)
+            },
+        )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn random_shapes(shape in shapes()) {
+        let error = error(shape);
+        prop_assert!(error < 1e-5, "error {error:e}");
+    }
+}
+
+#[test]
+fn the_definition_by_hand() {
+    // One row, kernel [1, 2] with weights 10 and 1: 2-digit numbers.
+    let shape = ConvShape {
+        batch: 1,
+        height: 1,
+        width: 4,
+        in_channels: 1,
+        out_channels: 1,
+        kernel: [1, 2],
+        padding: Padding::default(),
+        ..BASE
+    };
+    let (x, w) = ([1.0, 2.0, 3.0, 4.0], [10.0, 1.0]);
+    assert_eq!(conv_forward(&shape, &x, &w), [12.0, 23.0, 34.0]);
+    assert_eq!(conv_backward_input(&shape, &[1.0, 0.0, 0.0], &w), [10.0, 1.0, 0.0, 0.0]);
+    assert_eq!(testing::conv_backward_weight(&shape, &x, &[1.0, 0.0, 2.0]), [7.0, 10.0]);
+}
