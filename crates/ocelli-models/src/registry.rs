@@ -3,6 +3,7 @@
 use ocelli_core::{Interpolation, Normalize, Preprocess};
 use ocelli_nn::{Classifier, Result};
 
+use crate::weights::mobilenet_v2_from_torchvision;
 use crate::zoo::{CifarResNet, MobileNetV2, ResNet, ResNetConfig, SqueezeNet};
 use crate::{Model, ModelConfig, ModelError, PadType};
 
@@ -100,6 +101,16 @@ impl Architecture {
             normalize: Normalize::IMAGENET,
             ..Preprocess::default()
         }
+    }
+
+    /// The name under which this network keeps a tensor that a checkpoint calls `name`: torchvision's
+    /// MobileNetV2 has names of its own.
+    pub fn rename(&self, name: &str) -> String {
+        let renamed = match self.name {
+            "mobilenetv2_100" => mobilenet_v2_from_torchvision(name),
+            _ => None,
+        };
+        renamed.unwrap_or_else(|| name.to_string())
     }
 
     fn check(&self, config: &ModelConfig) -> Result<(), ModelError> {

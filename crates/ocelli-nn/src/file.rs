@@ -23,24 +23,30 @@ pub struct DiskTensor {
 /// # Errors
 /// Where the file cannot be read, is damaged or cut short, or holds another type than f32; names the
 /// file and the tensor.
-pub fn read_safetensors(
+pub fn read_safetensors(path: &Path) -> Result<(IndexMap<String, DiskTensor>, HashMap<String, String>)> {
+    let bytes = std::fs::read(path)
+        .map_err(|error| Error::File { path: path.to_path_buf(), reason: error.to_string() })?;
+    parse_safetensors(&bytes, path)
+}
+
+/// [`read_safetensors`] of a file's bytes; `path` names them in messages.
+///
+/// # Errors
+/// As [`read_safetensors`].
+pub fn parse_safetensors(
+    bytes: &[u8],
     path: &Path,
 ) -> Result<(IndexMap<String, DiskTensor>, HashMap<String, String>)> {
     let fail = |reason: String| Error::File { path: path.to_path_buf(), reason };
-    let bytes = std::fs::read(path).map_err(|error| fail(error.to_string()))?;
     let broken = |error| fail(format!("not a whole safetensors file: {error}"));
-    let tensors = SafeTensors::deserialize(&bytes).map_err(broken)?;
-    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(broken)?;
+    let tensors = SafeTensors::deserialize(bytes).map_err(broken)?;
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(broken)?;
     let mut out = IndexMap::new();
     for (name, view) in tensors.iter() {
         if view.dtype() != Dtype::F32 {
             return Err(fail(format!("`{name}` is {:?}, not F32", view.dtype())));
         }
-        let values = view
-            .data()
-            .chunks_exact(4)
-            .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-            .collect();
+        let values = view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
         out.insert(name.to_string(), DiskTensor { shape: view.shape().to_vec(), values });
     }
     Ok((out, header.metadata().clone().unwrap_or_default()))

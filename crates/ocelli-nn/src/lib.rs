@@ -30,7 +30,7 @@ pub use candle_core::{DType, Device, Tensor};
 pub use classifier::{Block, Classifier};
 pub use error::{Error, Result};
 pub use feature::Feature;
-pub use file::{DiskTensor, read_safetensors, write_safetensors};
+pub use file::{DiskTensor, parse_safetensors, read_safetensors, write_safetensors};
 pub use init::Init;
 pub use ocelli_kernels::activation::Activation;
 pub use ops::cross_entropy;
