@@ -9,6 +9,7 @@ mod loader;
 mod order;
 mod read;
 pub mod solids;
+mod source;
 mod split;
 mod splits;
 mod subset;

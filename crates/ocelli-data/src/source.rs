@@ -14,7 +14,11 @@ impl BatchSource for Loader {
         if self.config().drop_last { self.batches() * self.config().batch_size } else { images }
     }
 
-    fn epoch(&self, epoch: u64, first: usize) -> Box<dyn Iterator<Item = Result<Batch, SourceError>> + '_> {
+    fn epoch(
+        &self,
+        epoch: u64,
+        first: usize,
+    ) -> Box<dyn Iterator<Item = Result<Batch, SourceError>> + '_> {
         Box::new(self.epoch_from(epoch, first).map(|batch| batch.map_err(SourceError::from)))
     }
 }

@@ -11,7 +11,7 @@ use crate::{DataError, Subset};
 
 /// How much is split off, as shares of each class.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct Fractions {
     /// Share for validation, at least 0.
     pub val: f64,

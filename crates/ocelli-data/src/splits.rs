@@ -98,7 +98,10 @@ pub fn find_splits(root: impl AsRef<Path>, options: &FolderOptions) -> Result<Sp
     splits.val = splits.open("validation", folders.val.as_deref(), &classes, options)?;
     splits.test = splits.open("test", folders.test.as_deref(), &classes, options)?;
     for folder in &folders.others {
-        splits.notes.push(format!("{} is no split folder and is ignored", folder.display()));
+        splits.notes.push(format!(
+            "{} is not used: it is no split folder of class folders",
+            folder.display()
+        ));
     }
     Ok(splits)
 }

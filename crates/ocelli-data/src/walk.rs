@@ -45,10 +45,16 @@ pub(crate) fn list(folder: &Path) -> Result<Listing, DataError> {
     let mut found = Listing::default();
     let entries = fs::read_dir(folder).map_err(|cause| fault(folder, cause))?;
     for entry in entries {
-        let path = entry.map_err(|cause| fault(folder, cause))?.path();
+        let entry = entry.map_err(|cause| fault(folder, cause))?;
+        let path = entry.path();
+        // The kind comes with the entry; only a link needs a look at what it leads to.
+        let is_folder = match entry.file_type() {
+            Ok(kind) if !kind.is_symlink() => kind.is_dir(),
+            _ => path.is_dir(),
+        };
         if is_hidden(&path) {
             found.ignored.hidden += 1;
-        } else if path.is_dir() {
+        } else if is_folder {
             found.folders.push(path);
         } else if has_image_extension(&path) {
             found.images.push(path);

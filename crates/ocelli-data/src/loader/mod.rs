@@ -8,7 +8,6 @@ mod epoch;
 mod job;
 mod problems;
 mod queue;
-mod source;
 #[cfg(test)]
 mod tests;
 

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use ocelli_core::random::Stream;
-use ocelli_core::{Batch, ClassNames, Image, SampleError, Targets};
+use ocelli_core::{Batch, BatchSource, ClassNames, Image, SampleError, Targets};
 use rand::RngCore;
 
 use super::*;
@@ -318,6 +318,8 @@ fn the_last_batch_can_be_dropped() {
     let drop_last = LoaderConfig { drop_last: true, ..config(2) };
     let loader = loader(Numbers::new(23, 2), drop_last);
     assert_eq!((loader.batches(), indices(loader.epoch(0)).len()), (2, 16));
+    let source: &dyn BatchSource = &loader;
+    assert_eq!((source.batches(), source.images(), source.epoch(0, 1).count()), (2, 16, 1));
 }
 
 #[test]
