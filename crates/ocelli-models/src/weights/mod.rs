@@ -4,9 +4,8 @@
 //! use ocelli_models::weights::{Hub, Source, read};
 //! let source = Source::parse("hf-hub:timm/resnet18.a1_in1k")?; // or a folder, or a file
 //! let checkpoint = read(&source.locate(&Hub::from_env())?.weights)?;
-//! for (name, tensor) in &checkpoint.tensors {
-//!     assert_eq!(tensor.len(), tensor.shape.iter().product(), "{name}");
-//! }
+//! let stem = &checkpoint.tensors["conv1.weight"];
+//! assert_eq!((&stem.shape[..], stem.to_f32().len()), (&[64, 3, 7, 7][..], stem.len()));
 //! # Ok::<(), ocelli_models::weights::WeightsError>(())
 //! ```
 //!
