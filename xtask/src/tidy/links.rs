@@ -46,10 +46,11 @@ fn inline(line: &str) -> Vec<&str> {
     starts.filter_map(|(at, open)| line[at + open.len()..].split(')').next()).collect()
 }
 
-/// The path of a link, or `None` where it leads out of the repository or stays on its page.
+/// The path of a link, or `None` where it leads out of the repository, stays on its page, or is one of
+/// rustdoc's (`fn@inspect`): a crate's README is its documentation too.
 fn relative(target: &str) -> Option<&str> {
     let path = target.split([' ', '#']).next()?.trim_matches(['<', '>']);
-    let elsewhere = path.contains(':') || path.starts_with('/');
+    let elsewhere = path.contains([':', '@']) || path.starts_with('/');
     (!path.is_empty() && !elsewhere).then_some(path)
 }
 
@@ -76,7 +77,7 @@ mod tests {
     #[test]
     fn links_lead_somewhere() {
         let page = "[a](../README.md) ![b](img/b.png \"title\") [c](https://example.org/x)\n\
-                    [d](#here) [e](../crates) `[f](nowhere)` [g](<c.md#part>)\n\
+                    [d](#here) [e](../crates) `[f](nowhere)` [g](<c.md#part>) [k](fn@look)\n\
                     ```\n[h](nowhere)\n```\n[i]: c.md\n\n    [j](nowhere)\n";
         let files = [
             ("docs/a.md", page),
