@@ -40,6 +40,17 @@ type Portable = Fused;
 #[cfg(not(target_arch = "aarch64"))]
 type Portable = Separate;
 
+/// Elements `at..at + N` of a slice.
+///
+/// # Safety
+/// They must exist.
+#[inline(always)]
+pub(crate) unsafe fn load_unchecked<const N: usize>(x: &[f32], at: usize) -> [f32; N] {
+    debug_assert!(at + N <= x.len());
+    // SAFETY: the caller knows that N elements follow.
+    unsafe { x.as_ptr().add(at).cast::<[f32; N]>().read_unaligned() }
+}
+
 /// Something to compile for each instruction set and to run on the best one.
 pub(crate) trait Kernel: Sized {
     fn run<M: MulAdd>(self);

@@ -7,7 +7,7 @@
 use super::ConvShape;
 use super::grid::{Axis, Grid, Pass};
 use crate::Scratch;
-use crate::fused::{Kernel, MulAdd, run};
+use crate::fused::{Kernel, MulAdd, load_unchecked, run};
 use crate::lanes::{load, store, widths};
 use crate::workers::{apart, count, share};
 use std::array;
@@ -108,12 +108,10 @@ impl Depthwise {
                     });
                 }
             }
-            let inside = inside(columns, source_width);
             run(Row {
                 inputs: &inputs,
                 bias,
                 columns,
-                inside,
                 spread: self.pass.spread[1],
                 channels,
                 width: source_width,
@@ -123,20 +121,44 @@ impl Depthwise {
     }
 }
 
-/// The grid points all of whose taps lie inside the image, if the taps are neighbours: else none.
-pub(super) fn inside(columns: &Axis, width: usize) -> Range<usize> {
-    let (Some(first), Some(last)) = (columns.taps.first(), columns.taps.last()) else {
-        return 0..0;
-    };
-    if last.offset - first.offset != columns.taps.len() as isize - 1 {
-        return 0..0;
+/// The source pixels under a tile, numbered from the first one that some tap reads, which may lie in the
+/// padding.
+#[derive(Clone, Copy)]
+pub(super) struct Span {
+    /// Pixels before the image, and one past the last pixel in it.
+    skipped: usize,
+    end: usize,
+    /// The first pixel in the image.
+    first: usize,
+}
+
+impl Span {
+    #[inline(always)]
+    pub fn new(columns: &Axis, point: usize, len: usize, width: usize) -> Self {
+        let first = (point * columns.step) as isize + columns.taps[0].offset;
+        let skipped = (-first).max(0).unsigned_abs().min(len);
+        let first = first.max(0).unsigned_abs().min(width);
+        let end = skipped + (len - skipped).min(width - first);
+        Self { skipped, end, first }
     }
-    let start = (-first.offset).max(0).unsigned_abs().div_ceil(columns.step);
-    let end = match width.checked_add_signed(-last.offset) {
-        Some(reach) => reach.div_ceil(columns.step).min(columns.size),
-        None => 0,
-    };
-    if start < end { start..end } else { 0..0 }
+
+    /// Whether pixel p of the span is in the image.
+    #[inline(always)]
+    pub fn contains(&self, p: usize) -> bool {
+        p >= self.skipped && p < self.end
+    }
+
+    /// Where pixel p, which is in the image, is in [`pixels`](Self::pixels).
+    #[inline(always)]
+    pub fn index(&self, p: usize) -> usize {
+        p - self.skipped
+    }
+
+    /// The elements of a row that the span covers.
+    #[inline(always)]
+    pub fn pixels(&self, channels: usize) -> Range<usize> {
+        self.first * channels..(self.first + self.end - self.skipped) * channels
+    }
 }
 
 /// A source row that a target row reads, with the weights for it, `[taps, C]`.
@@ -150,7 +172,6 @@ struct Row<'a> {
     inputs: &'a [Input<'a>],
     bias: Option<&'a [f32]>,
     columns: &'a Axis,
-    inside: Range<usize>,
     spread: usize,
     channels: usize,
     width: usize,
@@ -174,20 +195,17 @@ impl Kernel for Row<'_> {
 }
 
 impl Row<'_> {
-    /// Whole tiles inside the image, single points at its sides. The last tile may overlap the one before.
+    /// Tiles of neighbouring points, the last of which may overlap the one before.
     #[inline(always)]
     fn row<M: MulAdd, const TAPS: usize, const STEP: usize>(&mut self) {
-        let Range { start, end } = self.inside.clone();
-        if end - start < TILE {
-            return (0..self.columns.size).for_each(|point| self.point::<M>(point));
+        let (points, taps) = (self.columns.size, &self.columns.taps);
+        let adjacent = taps[TAPS - 1].offset - taps[0].offset == TAPS as isize - 1;
+        if points < TILE || !adjacent {
+            return (0..points).for_each(|point| self.point::<M>(point));
         }
-        (0..start).for_each(|point| self.point::<M>(point));
-        let mut point = start;
-        while point < end {
-            self.tile::<M, TAPS, STEP>(point.min(end - TILE));
-            point += TILE;
+        for point in (0..points).step_by(TILE) {
+            self.tile::<M, TAPS, STEP>(point.min(points - TILE));
         }
-        (end..self.columns.size).for_each(|point| self.point::<M>(point));
     }
 
     #[inline(always)]
@@ -209,13 +227,19 @@ impl Row<'_> {
         at: usize,
     ) {
         let channels = self.channels;
-        let first = (point * STEP).wrapping_add_signed(self.columns.taps[0].offset);
+        let span = Span::new(self.columns, point, (TILE - 1) * STEP + TAPS, self.width);
         let mut sum = [self.bias.map_or([0.0; N], |bias| load::<N, f32>(bias, at)); TILE];
         for input in self.inputs {
+            let pixels = &input.pixels[span.pixels(channels)];
             let weights: [[f32; N]; TAPS] =
                 array::from_fn(|t| load(input.weights, t * channels + at));
             for p in 0..(TILE - 1) * STEP + TAPS {
-                let x = load::<N, f32>(input.pixels, (first + p) * channels + at);
+                if !span.contains(p) {
+                    continue;
+                }
+                // SAFETY: the span is inside the row, its pixels have `channels` elements, and
+                // at + N <= channels.
+                let x: [f32; N] = unsafe { load_unchecked(pixels, span.index(p) * channels + at) };
                 for i in 0..TILE {
                     if p >= i * STEP && p - i * STEP < TAPS {
                         for n in 0..N {

@@ -4,10 +4,10 @@
 //! added in order.
 
 use super::ConvShape;
-use super::depthwise::inside;
+use super::depthwise::Span;
 use super::grid::{Axis, Pass};
 use crate::Scratch;
-use crate::fused::{Kernel, MulAdd, run};
+use crate::fused::{Kernel, MulAdd, load_unchecked, run};
 use crate::lanes::{load, store, widths};
 use crate::workers::{add_in_order, apart, count, share};
 use std::array;
@@ -59,15 +59,7 @@ fn add_line(pass: &Pass, x: &[f32], dy: &[f32], line: usize, sum: &mut [f32]) {
         if let Some(row) = rows.source(y, tap, source_height) {
             let start = (image * source_height + row) * source_width * channels;
             let x = &x[start..][..source_width * channels];
-            run(Row {
-                x,
-                dy,
-                columns,
-                inside: inside(columns, source_width),
-                channels,
-                width: source_width,
-                sum,
-            });
+            run(Row { x, dy, columns, channels, width: source_width, sum });
         }
     }
 }
@@ -77,7 +69,6 @@ struct Row<'a> {
     x: &'a [f32],
     dy: &'a [f32],
     columns: &'a Axis,
-    inside: Range<usize>,
     channels: usize,
     width: usize,
     /// `[taps of one kernel row, C]`.
@@ -101,35 +92,47 @@ impl Kernel for Row<'_> {
 impl Row<'_> {
     #[inline(always)]
     fn row<M: MulAdd, const TAPS: usize, const STEP: usize>(&mut self) {
-        let Range { start, end } = self.inside.clone();
-        let tiled = start + (end - start) / TILE * TILE;
+        let (points, taps) = (self.columns.size, &self.columns.taps);
+        let adjacent = taps[TAPS - 1].offset - taps[0].offset == TAPS as isize - 1;
+        if points < TILE || !adjacent {
+            return self.points::<M>(0..points);
+        }
         macro_rules! lanes {
             ($n:literal, $from:expr, $to:expr) => {
                 for at in ($from..$to).step_by($n) {
-                    self.tiles::<M, TAPS, STEP, $n>(start..tiled, at);
+                    self.lanes::<M, TAPS, STEP, $n>(at);
                 }
             };
         }
         widths!(self.channels, lanes);
-        self.points::<M>(0..start);
-        self.points::<M>(tiled..self.columns.size);
     }
 
-    /// Whole tiles of pixels for N channels: the accumulators stay in registers along the row.
+    /// All tiles of the row for N channels: the accumulators stay in registers along the row.
     #[inline(always)]
-    fn tiles<M: MulAdd, const TAPS: usize, const STEP: usize, const N: usize>(
+    fn lanes<M: MulAdd, const TAPS: usize, const STEP: usize, const N: usize>(
         &mut self,
-        points: Range<usize>,
         at: usize,
     ) {
-        let channels = self.channels;
+        let (channels, points) = (self.channels, self.columns.size);
         let mut sum: [[f32; N]; TAPS] = array::from_fn(|t| load(self.sum, t * channels + at));
-        for point in points.step_by(TILE) {
-            let first = (point * STEP).wrapping_add_signed(self.columns.taps[0].offset);
-            let dy: [[f32; N]; TILE] =
-                array::from_fn(|i| load(self.dy, (point + i) * channels + at));
+        for tile in (0..points).step_by(TILE) {
+            // The last tile may overlap the one before: what that one has counted counts as 0.
+            let point = tile.min(points - TILE);
+            let span = Span::new(self.columns, point, (TILE - 1) * STEP + TAPS, self.width);
+            let pixels = &self.x[span.pixels(channels)];
+            let grads = &self.dy[point * channels..(point + TILE) * channels];
+            let dy: [[f32; N]; TILE] = array::from_fn(|i| match point + i < tile {
+                true => [0.0; N],
+                // SAFETY: i < TILE, and at + N <= channels.
+                false => unsafe { load_unchecked(grads, i * channels + at) },
+            });
             for p in 0..(TILE - 1) * STEP + TAPS {
-                let x = load::<N, f32>(self.x, (first + p) * channels + at);
+                if !span.contains(p) {
+                    continue;
+                }
+                // SAFETY: the span is inside the row, its pixels have `channels` elements, and
+                // at + N <= channels.
+                let x: [f32; N] = unsafe { load_unchecked(pixels, span.index(p) * channels + at) };
                 for i in 0..TILE {
                     if p >= i * STEP && p - i * STEP < TAPS {
                         for n in 0..N {
