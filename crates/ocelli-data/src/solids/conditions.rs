@@ -33,22 +33,22 @@ pub(super) struct Conditions {
 
 /// For training and validation.
 pub(super) const SEEN: Conditions = Conditions {
-    camera_elevation: &[(6.0, 18.0), (28.0, 38.0)],
-    tilt: &[(0.0, 18.0), (40.0, 62.0)],
+    camera_elevation: &[(8.0, 18.0), (25.0, 35.0)],
+    tilt: &[(0.0, 16.0), (30.0, 52.0)],
     light_elevation: &[(42.0, 75.0)],
     light_azimuth: &[(5.0, 75.0)],
-    floors: &[Pattern::Plain, Pattern::Checks, Pattern::Grain, Pattern::Planks],
-    walls: &[Pattern::Plain, Pattern::Stripes, Pattern::Grain],
+    floors: &[Pattern::Plain, Pattern::Checks, Pattern::Grain, Pattern::Planks, Pattern::Marble],
+    walls: &[Pattern::Plain, Pattern::Stripes, Pattern::Grain, Pattern::Marble],
     skies: &[Pattern::Plain, Pattern::Clouds],
 };
 
 /// For the test split.
 pub(super) const UNSEEN: Conditions = Conditions {
-    camera_elevation: &[(19.0, 27.0), (39.0, 46.0)],
-    tilt: &[(20.0, 38.0), (65.0, 88.0)],
-    light_elevation: &[(22.0, 40.0)],
-    light_azimuth: &[(80.0, 125.0)],
-    floors: &[Pattern::Tiles, Pattern::Discs, Pattern::Marble, Pattern::Zigzag],
+    camera_elevation: &[(19.0, 24.0), (36.0, 40.0)],
+    tilt: &[(18.0, 28.0), (54.0, 66.0)],
+    light_elevation: &[(26.0, 40.0)],
+    light_azimuth: &[(80.0, 110.0)],
+    floors: &[Pattern::Tiles, Pattern::Discs, Pattern::Zigzag],
     walls: &[Pattern::Bricks, Pattern::Spots, Pattern::Zigzag],
     skies: &[Pattern::Hills, Pattern::Discs],
 };

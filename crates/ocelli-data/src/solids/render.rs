@@ -78,7 +78,7 @@ fn look(scene: &Scene, from: Vec3, way: Vec3) -> Vec3 {
 }
 
 /// The first body within `limit`, and how far.
-fn march<'a>(scene: &'a Scene, from: Vec3, way: Vec3, limit: f32) -> Option<(f32, &'a Body)> {
+fn march(scene: &Scene, from: Vec3, way: Vec3, limit: f32) -> Option<(f32, &Body)> {
     let mut walked = 0.0;
     for _ in 0..160 {
         let (gap, body) = scene.nearest(from + way * walked)?;

@@ -1,6 +1,7 @@
 //! A random scene: one solid, its surroundings, a camera and lights, drawn from a stream.
 
 use std::f32::consts::{PI, TAU};
+use std::ops::Range;
 
 use rand::Rng;
 use rand::seq::IndexedRandom;
@@ -11,7 +12,8 @@ use super::texture::{Pattern, Texture};
 use super::vec3::{Frame, Vec3, vec3};
 
 /// What a solid may wear, in both halves of the split: a pattern says nothing about the class.
-const COATS: [Pattern; 7] = [
+const COATS: [Pattern; 8] = [
+    Pattern::Plain,
     Pattern::Plain,
     Pattern::Plain,
     Pattern::Stripes,
@@ -22,7 +24,7 @@ const COATS: [Pattern; 7] = [
 ];
 
 /// Least distance in linear RGB between the solid's mean colour and what is behind it.
-const CONTRAST: f32 = 0.22;
+const CONTRAST: f32 = 0.3;
 
 /// A pinhole camera.
 #[derive(Clone, Debug, PartialEq)]
@@ -104,18 +106,18 @@ pub(super) struct Scene {
 
 /// A scene with `solid` in it, as the conditions allow.
 pub(super) fn random(solid: Solid, conditions: &Conditions, rng: &mut impl Rng) -> Scene {
-    let floor = surface(conditions.floors, 0.7..2.0, rng);
+    let floor = surface(conditions.floors, 0.7..2.0, 0.1..0.42, rng);
     let backdrop = backdrop(conditions, rng);
     let behind = [floor.mean(), backdrop.texture().mean()];
     let elevation = draw(conditions.camera_elevation, rng).to_radians();
     let body = subject(solid, conditions, elevation, &behind, rng);
     let camera = camera(elevation, &body, rng);
     let mut bodies = vec![body];
-    for _ in 0..rng.random_range(0..=4) {
+    for _ in 0..rng.random_range(0..=3) {
         let pebble = clutter(&bodies, rng);
         bodies.extend(pebble);
     }
-    if rng.random_bool(0.25) {
+    if rng.random_bool(0.12) {
         bodies.push(post(&camera, bodies[0].centre, rng));
     }
     let side = if rng.random_bool(0.5) { 1.0 } else { -1.0 };
@@ -134,9 +136,9 @@ pub(super) fn random(solid: Solid, conditions: &Conditions, rng: &mut impl Rng) 
     let strength = rng.random_range(0.35..0.7);
     let ambient = [vec3(0.92, 0.97, 1.08) * strength, floor.mean() * (0.6 * strength)];
     let finish = Finish {
-        exposure: rng.random_range(0.8..1.25),
+        exposure: rng.random_range(0.85..1.2),
         blur: rng.random_range(0.0..0.7),
-        noise: rng.random_range(0.0..4.0),
+        noise: rng.random_range(0.0..3.0),
         vignette: rng.random_range(0.0..0.3),
     };
     Scene { camera, bodies, key, fill, ambient, floor, backdrop, finish }
@@ -162,19 +164,19 @@ fn subject(
     let eye = direction(0.0, elevation);
     let pose = |rng: &mut _| pose(conditions, rng);
     let mut frame = pose(rng);
-    // Each class is recognisable from a good part of its poses, so that the bound is never met in practice.
+    // A good part of the poses will do for each class: the bound is there to end the loop, not to be met.
     for _ in 0..1000 {
         if solid.is_recognisable(frame.to_local(eye)) {
             break;
         }
         frame = pose(rng);
     }
-    let mut texture = surface(&COATS, 1.5..4.0, rng);
+    let mut texture = surface(&COATS, 1.5..4.0, 0.15..0.5, rng);
     for _ in 0..50 {
         if behind.iter().all(|&other| (other - texture.mean()).length() > CONTRAST) {
             break;
         }
-        texture = surface(&COATS, 1.5..4.0, rng);
+        texture = surface(&COATS, 1.5..4.0, 0.15..0.5, rng);
     }
     let polished = rng.random_bool(0.3);
     let material = Material {
@@ -200,7 +202,7 @@ fn pose(conditions: &Conditions, rng: &mut impl Rng) -> Frame {
 fn camera(elevation: f32, body: &Body, rng: &mut impl Rng) -> Camera {
     let half_angle: f32 = rng.random_range(12.0..24.0);
     let spread = half_angle.to_radians().tan();
-    let share = rng.random_range(0.42..0.8);
+    let share = rng.random_range(0.62..0.9);
     let distance = body.shape.bound() * body.scale / (share * spread);
     let back = direction(0.0, elevation);
     let roll: f32 = rng.random_range(-0.15..0.15);
@@ -208,7 +210,7 @@ fn camera(elevation: f32, body: &Body, rng: &mut impl Rng) -> Camera {
     let upright = back.cross(level);
     let x = level * roll.cos() + upright * roll.sin();
     let frame = Frame { x, y: back.cross(x), z: back };
-    let shift = (0.95 - share) * distance * spread;
+    let shift = (1.0 - share) * distance * spread;
     let aim = body.centre
         + x * (shift * rng.random_range(-1.0..1.0))
         + frame.y * (shift * rng.random_range(-1.0..1.0));
@@ -254,7 +256,7 @@ fn clutter(bodies: &[Body], rng: &mut impl Rng) -> Option<Body> {
         frame,
         centre,
         scale,
-        material: dull(surface(&COATS, 2.0..5.0, rng)),
+        material: dull(surface(&COATS, 2.0..5.0, 0.2..0.7, rng)),
     })
 }
 
@@ -271,7 +273,7 @@ fn post(camera: &Camera, target: Vec3, rng: &mut impl Rng) -> Body {
         frame,
         centre,
         scale: 1.0,
-        material: dull(surface(&[Pattern::Plain], 1.0..2.0, rng)),
+        material: dull(surface(&[Pattern::Plain], 1.0..2.0, 0.0..0.5, rng)),
     }
 }
 
@@ -281,18 +283,23 @@ fn dull(texture: Texture) -> Material {
 
 fn backdrop(conditions: &Conditions, rng: &mut impl Rng) -> Backdrop {
     if rng.random_bool(0.6) {
-        let texture = surface(conditions.walls, 0.8..2.2, rng);
+        let texture = surface(conditions.walls, 0.8..2.2, 0.1..0.38, rng);
         Backdrop::Wall { distance: rng.random_range(1.6..4.5), texture }
     } else {
-        Backdrop::Sky { texture: surface(conditions.skies, 1.5..4.0, rng) }
+        Backdrop::Sky { texture: surface(conditions.skies, 1.5..4.0, 0.1..0.5, rng) }
     }
 }
 
 /// A texture of one of the patterns. The two colours are kin, as in most things of one piece.
-fn surface(patterns: &[Pattern], frequency: std::ops::Range<f32>, rng: &mut impl Rng) -> Texture {
+fn surface(
+    patterns: &[Pattern],
+    frequency: Range<f32>,
+    contrast: Range<f32>,
+    rng: &mut impl Rng,
+) -> Texture {
     let pattern = patterns.choose(rng).copied().unwrap_or(Pattern::Plain);
-    let first = color(0.0..0.85, 0.25..0.95, rng);
-    let second = first.mix(color(0.0..0.6, 0.1..1.0, rng), rng.random_range(0.35..0.9));
+    let first = color(0.0..0.85, 0.25..0.88, rng);
+    let second = first.mix(color(0.0..0.8, 0.1..1.0, rng), rng.random_range(contrast));
     Texture {
         pattern,
         colors: [first, second],
@@ -301,16 +308,11 @@ fn surface(patterns: &[Pattern], frequency: std::ops::Range<f32>, rng: &mut impl
     }
 }
 
-/// A linear RGB colour of any hue.
-fn color(
-    saturation: std::ops::Range<f32>,
-    value: std::ops::Range<f32>,
-    rng: &mut impl Rng,
-) -> Vec3 {
+/// A linear RGB colour of any hue; the stronger, the darker, as paints are.
+fn color(saturation: Range<f32>, value: Range<f32>, rng: &mut impl Rng) -> Vec3 {
     let hue = rng.random_range(0.0..TAU);
-    // Squared: strong colours are rarer than greys.
-    let saturation = rng.random_range(saturation);
-    let value: f32 = rng.random_range(value);
+    let saturation: f32 = rng.random_range(saturation);
+    let value = rng.random_range(value) * (1.0 - 0.25 * saturation);
     let channel = |turn: f32| {
         let wave = 0.5 + 0.5 * (hue + turn).cos();
         (value * (1.0 - saturation + saturation * wave)).powf(2.2)

@@ -2,7 +2,7 @@
 //!
 //! A signed distance function tells how far a point is from a surface, negative inside. Ours are exact or
 //! a lower bound with slope at most one, which is what a ray marcher needs to never step through a
-//! surface. Every shape stands on its vertical (`y`) axis, centred, with a bounding ball of radius 0.7 to 1.2.
+//! surface. Every shape stands on its vertical (`y`) axis, centred, with a bounding ball of radius 0.6 to 1.3.
 
 use super::vec3::{Vec3, vec3};
 
@@ -19,12 +19,12 @@ pub enum Solid {
     Cube,
     /// A circular cylinder.
     Cylinder,
-    /// Eight triangles: two pyramids, base to base.
-    Octahedron,
     /// Four triangles on a square base.
     Pyramid,
     /// A ball.
     Sphere,
+    /// A plate in the form of a five-pointed star.
+    Star,
     /// A ring with a round profile.
     Torus,
     /// A piece of pipe, open at both ends.
@@ -39,9 +39,9 @@ impl Solid {
         Self::Cross,
         Self::Cube,
         Self::Cylinder,
-        Self::Octahedron,
         Self::Pyramid,
         Self::Sphere,
+        Self::Star,
         Self::Torus,
         Self::Tube,
     ];
@@ -54,9 +54,9 @@ impl Solid {
             Self::Cross => "cross",
             Self::Cube => "cube",
             Self::Cylinder => "cylinder",
-            Self::Octahedron => "octahedron",
             Self::Pyramid => "pyramid",
             Self::Sphere => "sphere",
+            Self::Star => "star",
             Self::Torus => "torus",
             Self::Tube => "tube",
         }
@@ -70,29 +70,33 @@ impl Solid {
                 Shape::Capsule { radius: between(0.28, 0.42, a), half: between(0.5, 0.62, b) }
             }
             Self::Cone => {
-                Shape::Cone { radius: between(0.5, 0.78, a), half: between(0.6, 0.85, b) }
+                Shape::Cone { radius: between(0.48, 0.62, a), half: between(0.7, 0.88, b) }
             }
             Self::Cross => {
-                Shape::Cross { half: between(0.8, 0.98, a), thickness: between(0.17, 0.27, b) }
+                Shape::Cross { half: between(0.8, 0.98, a), thickness: between(0.17, 0.24, b) }
             }
             Self::Cube => Shape::Cuboid { half: Vec3::ONE * 0.58, round: between(0.0, 0.06, a) },
             Self::Cylinder => Shape::Cylinder {
-                radius: between(0.4, 0.62, a),
-                half: between(0.5, 0.78, b),
+                radius: between(0.36, 0.5, a),
+                half: between(0.6, 0.8, b),
                 round: 0.04 * (1.0 - a),
             },
-            Self::Octahedron => Shape::Octahedron { radius: between(0.9, 1.0, a) },
             Self::Pyramid => {
-                Shape::Pyramid { base: between(0.55, 0.72, a), half: between(0.48, 0.72, b) }
+                Shape::Pyramid { base: between(0.55, 0.72, a), half: between(0.48, 0.6, b) }
             }
             Self::Sphere => Shape::Ellipsoid { half: Vec3::ONE * between(0.7, 0.85, a) },
+            Self::Star => Shape::Star {
+                tip: between(0.8, 0.95, a),
+                notch: between(0.38, 0.46, a),
+                half: between(0.1, 0.2, b),
+            },
             Self::Torus => {
                 Shape::Torus { ring: between(0.62, 0.7, a), profile: between(0.17, 0.29, b) }
             }
             Self::Tube => Shape::Tube {
-                radius: between(0.5, 0.66, a),
-                wall: between(0.07, 0.12, 1.0 - a),
-                half: between(0.42, 0.75, b),
+                radius: between(0.54, 0.66, a),
+                wall: between(0.06, 0.1, b),
+                half: between(0.42, 0.7, b),
             },
         }
     }
@@ -105,15 +109,15 @@ impl Solid {
         let most = view.map(f32::abs).max_component();
         match self {
             Self::Capsule => axis.abs() < 0.75,
-            Self::Cone => (-0.35..0.6).contains(&axis),
+            Self::Cone => (0.15..0.5).contains(&axis.abs()),
             Self::Cross => most < 0.92,
             Self::Cube => most < 0.88,
-            Self::Cylinder => (0.12..0.75).contains(&axis.abs()),
-            Self::Octahedron => most < 0.85,
-            Self::Pyramid => (-0.2..0.65).contains(&axis) && view.x.abs().min(view.z.abs()) > 0.15,
+            Self::Cylinder => (0.32..0.75).contains(&axis.abs()),
+            Self::Pyramid => (0.1..0.6).contains(&axis) && view.x.abs().min(view.z.abs()) > 0.25,
             Self::Sphere => true,
+            Self::Star => axis.abs() > 0.55,
             Self::Torus => axis.abs() > 0.42,
-            Self::Tube => (0.38..0.85).contains(&axis.abs()),
+            Self::Tube => (0.5..0.85).contains(&axis.abs()),
         }
     }
 }
@@ -131,12 +135,13 @@ pub(super) enum Shape {
     Cuboid { half: Vec3, round: f32 },
     /// A cylinder whose rims are rounded by `round`.
     Cylinder { radius: f32, half: f32, round: f32 },
-    /// All points with `|x| + |y| + |z| <= radius`.
-    Octahedron { radius: f32 },
     /// A square of sides `2 base` at `y = -half`, the tip at `y = half`.
     Pyramid { base: f32, half: f32 },
     /// A ball where the three are equal.
     Ellipsoid { half: Vec3 },
+    /// A five-pointed star about the axis, `half` thick up and down; outer and inner corners at `tip` and
+    /// `notch` from the axis.
+    Star { tip: f32, notch: f32, half: f32 },
     /// A ring about the axis.
     Torus { ring: f32, profile: f32 },
     /// A pipe about the axis; `radius` is that of the wall's middle.
@@ -167,9 +172,6 @@ impl Shape {
             Self::Cylinder { radius, half, round } => {
                 rectangle(radial, p.y, radius - round, half - round) - round
             }
-            Self::Octahedron { radius } => {
-                (p.x.abs() + p.y.abs() + p.z.abs() - radius) * 0.577_350_27
-            }
             Self::Pyramid { base, half } => {
                 let slant = (4.0 * half * half + base * base).sqrt();
                 let side = (p.x.abs().max(p.z.abs()) * 2.0 * half + (p.y - half) * base) / slant;
@@ -180,6 +182,7 @@ impl Shape {
                 let least = half.x.min(half.y).min(half.z);
                 (vec3(p.x / half.x, p.y / half.y, p.z / half.z).length() - 1.0) * least
             }
+            Self::Star { tip, notch, half } => star(p.x, p.z, tip, notch).max(p.y.abs() - half),
             Self::Torus { ring, profile } => (radial - ring).hypot(p.y) - profile,
             Self::Tube { radius, wall, half } => rectangle(radial - radius, p.y, wall, half),
         }
@@ -192,9 +195,9 @@ impl Shape {
             Self::Cone { radius, half } | Self::Cylinder { radius, half, .. } => radius.hypot(half),
             Self::Cross { half, thickness } => vec3(half, thickness, thickness).length(),
             Self::Cuboid { half, .. } => half.length(),
-            Self::Octahedron { radius } => radius,
             Self::Pyramid { base, half } => base.mul_add(2.0 * base, half * half).sqrt(),
             Self::Ellipsoid { half } => half.max_component(),
+            Self::Star { tip, half, .. } => tip.hypot(half),
             Self::Torus { ring, profile } => ring + profile,
             Self::Tube { radius, wall, half } => (radius + wall).hypot(half),
         }
@@ -232,6 +235,17 @@ fn cuboid(p: Vec3, half: Vec3) -> f32 {
 fn rectangle(x: f32, y: f32, half_x: f32, half_y: f32) -> f32 {
     let (qx, qy) = (x.abs() - half_x, y.abs() - half_y);
     qx.max(0.0).hypot(qy.max(0.0)) + qx.max(qy).min(0.0)
+}
+
+/// The distance to the outline of a five-pointed star, from below: that to the line through an edge, after
+/// folding the plane onto the tenth of it between an outer and an inner corner.
+fn star(x: f32, y: f32, tip: f32, notch: f32) -> f32 {
+    let tenth = std::f32::consts::PI / 5.0;
+    let turned = y.atan2(x).rem_euclid(2.0 * tenth);
+    let folded = turned.min(2.0 * tenth - turned);
+    let (x, y) = (x.hypot(y) * folded.cos(), x.hypot(y) * folded.sin());
+    let (along_x, along_y) = (notch * tenth.cos() - tip, notch * tenth.sin());
+    ((x - tip) * along_y - y * along_x) / along_x.hypot(along_y)
 }
 
 #[cfg(test)]
@@ -273,7 +287,7 @@ mod tests {
             for point in points().filter(|p| p.length() > shape.bound() + 1e-3) {
                 assert!(shape.distance(point) > 0.0, "{solid:?} at {point:?}");
             }
-            assert!((0.6..1.2).contains(&shape.bound()), "{solid:?} has radius {}", shape.bound());
+            assert!((0.6..1.3).contains(&shape.bound()), "{solid:?} has radius {}", shape.bound());
         }
         for hollow in [Solid::Torus, Solid::Tube] {
             assert!(hollow.shape(0.5, 0.5).distance(Vec3::default()) > 0.0);
@@ -315,6 +329,9 @@ mod tests {
         let side = vec3(1.0, 0.0, 0.0);
         assert!(!Solid::Tube.is_recognisable(side) && !Solid::Torus.is_recognisable(side));
         assert!(!Solid::Cone.is_recognisable(-Vec3::UP) && !Solid::Cube.is_recognisable(side));
-        assert!(Solid::ALL.iter().all(|solid| solid.is_recognisable(DIAGONAL)));
+        for solid in Solid::ALL {
+            let views = points().filter(|&view| solid.is_recognisable(view.unit())).count();
+            assert!(views > 150, "{solid:?} from {views} of 1000 directions");
+        }
     }
 }

@@ -247,7 +247,7 @@ mod tests {
         }
         assert_eq!(bytes, summary.bytes);
         assert_eq!(files(&out).len(), 2, "no folder for a split without pictures");
-        assert_eq!(files(out.parent().unwrap()), [out.clone()], "nothing provisional is left");
+        assert_eq!(files(out.parent().unwrap()).len(), 1, "nothing provisional is left");
         let seen = seen.into_inner().unwrap();
         assert!(seen.len() == 30 && seen.contains(&(30, 30)));
         let picture = image::open(out.join("train/cube/000.jpg")).unwrap();
