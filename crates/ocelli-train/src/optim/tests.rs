@@ -31,7 +31,8 @@ fn config(case: &Value) -> OptimizerConfig {
 
 fn param(values: &[f32], kind: Kind) -> Param {
     let store = ParamStore::new(0);
-    let param = store.root().param("w", &[values.len()], Init::Constant(0.0), kind, Layout::Plain).unwrap();
+    let param =
+        store.root().param("w", &[values.len()], Init::Constant(0.0), kind, Layout::Plain).unwrap();
     param.update(|slot| slot.copy_from_slice(values)).unwrap();
     param
 }

@@ -7,6 +7,8 @@ use super::format::{count, escape, percent, plural};
 
 /// Above so many classes, cells are too small for numbers.
 const READABLE: usize = 25;
+/// Above so many classes, they are set closer.
+const WIDE: usize = 14;
 /// Rows of the list of confusions.
 const LISTED: usize = 20;
 /// Above so many cells that are not zero, tooltips would make the page heavy.
@@ -17,7 +19,7 @@ pub(super) fn section(report: &Report) -> String {
     let matrix = &report.evaluation.confusion;
     let name = |class: usize| report.data.classes.name(class);
     let large = matrix.classes() > READABLE;
-    let mut out = "<section id=\"confusion\"><h2>What is taken for what</h2>".to_string();
+    let mut out = "<section id=\"confusion\"><h2>Confusion matrix</h2>".to_string();
     let pairs = strongest(matrix);
     if pairs.is_empty() {
         out += "<p class=\"note\">No image was taken for another class.</p>";
@@ -66,7 +68,8 @@ fn list<'a>(
     };
     let rows: String = pairs.iter().take(LISTED).map(row).collect();
     format!(
-        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"The strongest confusions\">\
+        "<h3>Strongest confusions</h3>\
+         <div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Strongest confusions\">\
          <table class=\"pairs\"><thead><tr><th scope=\"col\">shows</th><th scope=\"col\" class=\"text\">taken \
          for</th><th scope=\"col\">images</th><th scope=\"col\">of its class</th></tr></thead>\
          <tbody>{rows}</tbody></table></div>"
@@ -94,9 +97,10 @@ fn table<'a>(matrix: &ConfusionMatrix, name: &impl Fn(usize) -> &'a str) -> Stri
         format!("<tr><th scope=\"row\">{}</th>{cells}</tr>", escape(name(truth)))
     };
     let rows: String = (0..classes).map(row).collect();
+    let dense = if classes > WIDE { " dense" } else { "" };
     format!(
         "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Confusion matrix\">\
-         <table class=\"confusion\"><thead><tr><td class=\"corner\">shows ↓ answer →</td>{heads}</tr></thead>\
+         <table class=\"confusion{dense}\"><thead><tr><td class=\"corner\">shows ↓ answer →</td>{heads}</tr></thead>\
          <tbody>{rows}</tbody></table></div>"
     )
 }
@@ -170,10 +174,10 @@ mod tests {
     #[test]
     fn small_matrices_are_tables_and_large_ones_drawings() {
         let small = section(&sample::report(25, 1));
-        assert!(small.contains("class=\"confusion\"") && !small.contains("<svg"));
+        assert!(small.contains("class=\"confusion dense\"") && !small.contains("<svg"));
         assert!(small.contains("taken for") && small.contains(" of "));
         let large = section(&sample::report(26, 1));
         assert!(large.contains("<svg class=\"cells\"") && large.contains("class=\"pairs\""));
-        assert!(!large.contains("class=\"confusion\""));
+        assert!(!large.contains("class=\"confusion"));
     }
 }

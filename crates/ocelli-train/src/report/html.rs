@@ -1,8 +1,7 @@
 //! The page as a whole.
 
 use super::format::{count, duration, escape, interval, number, parameters, percent, plural};
-use super::svg::{Chart, Series, Unit};
-use super::{EpochRecord, Report, classes, confusion, mistakes};
+use super::{Report, classes, confusion, curves, mistakes};
 
 const STYLE: &str = include_str!("style.css");
 
@@ -12,7 +11,7 @@ pub(super) fn page(report: &Report) -> String {
     let parts = [
         header(report),
         figures(report),
-        curves(report),
+        curves::section(report),
         classes::section(report),
         confusion::section(report),
         mistakes::section(report),
@@ -59,7 +58,7 @@ fn header(report: &Report) -> String {
 fn figures(report: &Report) -> String {
     let (summary, split) = (&report.evaluation.summary, escape(&report.evaluation.split));
     let range = interval(summary.correct, summary.count).map_or(String::new(), |(low, high)| {
-        format!("<br>95\u{a0}% interval {:.1} – {:.1}", 100.0 * low, 100.0 * high)
+        format!("<br>95\u{a0}% interval {:.1}–{:.1}", 100.0 * low, 100.0 * high)
     });
     let right =
         format!("{} of {} {split} images{range}", count(summary.correct), count(summary.count));
@@ -93,91 +92,6 @@ fn figures(report: &Report) -> String {
 fn card(class: &str, name: &str, value: &str, note: &str) -> String {
     format!(
         "<div class=\"card {class}\"><h2>{name}</h2><p class=\"value\">{value}</p><p class=\"note\">{note}</p></div>"
-    )
-}
-
-fn curves(report: &Report) -> String {
-    let epochs = &report.epochs;
-    if epochs.is_empty() {
-        return String::new();
-    }
-    let best = epochs.iter().filter(|epoch| epoch.val_top1.is_some()).fold(
-        None::<&EpochRecord>,
-        |best, epoch| match best {
-            Some(best) if best.val_top1 >= epoch.val_top1 => Some(best),
-            _ => Some(epoch),
-        },
-    );
-    let mark = best.map(|epoch| (epoch.epoch as f64, "best"));
-    let chart = |title,
-                 unit,
-                 train: fn(&EpochRecord) -> f64,
-                 val: fn(&EpochRecord) -> Option<f64>| {
-        let of = |epoch: &EpochRecord, value| (epoch.epoch as f64, value);
-        let validation: Vec<_> =
-            epochs.iter().filter_map(|epoch| val(epoch).map(|value| of(epoch, value))).collect();
-        let mut series = vec![Series {
-            name: "train",
-            points: epochs.iter().map(|epoch| of(epoch, train(epoch))).collect(),
-        }];
-        if !validation.is_empty() {
-            series.push(Series { name: "validation", points: validation });
-        }
-        let legend: String = series
-            .iter()
-            .map(|series| format!("<span class=\"key {0}\">{0}</span>", series.name))
-            .collect();
-        let drawing = Chart { title, unit, series, mark }.svg();
-        format!(
-            "<div class=\"chart\"><h3>{title}<span class=\"legend\">{legend}</span></h3>{drawing}</div>"
-        )
-    };
-    format!(
-        "<section id=\"curves\"><h2>Learning curves</h2><div class=\"charts\">{}{}</div>\
-         <p class=\"note\">Training figures include augmentation and label smoothing where the recipe has them, \
-         so they may look worse than those of validation.</p>{}</section>",
-        chart("Loss", Unit::Number, |epoch| epoch.train_loss, |epoch| epoch.val_loss),
-        chart("Accuracy", Unit::Percent, |epoch| epoch.train_top1, |epoch| epoch.val_top1),
-        history(epochs)
-    )
-}
-
-/// The curves' numbers.
-fn history(epochs: &[EpochRecord]) -> String {
-    let optional =
-        |value: Option<f64>, write: fn(f64) -> String| value.map_or("–".to_string(), write);
-    let row = |epoch: &EpochRecord| {
-        format!(
-            "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{:.2e}</td>\
-             <td>{:.0}</td><td>{}</td><td>{}</td></tr>",
-            epoch.epoch,
-            number(epoch.train_loss, 4),
-            optional(epoch.val_loss, |value| number(value, 4)),
-            percent(epoch.train_top1),
-            optional(epoch.val_top1, percent),
-            epoch.rate,
-            epoch.images_per_second,
-            percent(epoch.waiting),
-            duration(epoch.seconds)
-        )
-    };
-    let heads = [
-        "epoch",
-        "train loss",
-        "val. loss",
-        "train acc.",
-        "val. acc.",
-        "rate",
-        "images/s",
-        "waiting",
-        "time",
-    ];
-    let heads: String = heads.iter().map(|head| format!("<th scope=\"col\">{head}</th>")).collect();
-    format!(
-        "<details><summary>Epoch by epoch</summary><div class=\"scroll\" tabindex=\"0\" role=\"region\" \
-         aria-label=\"Figures of each epoch\"><table><thead><tr>{heads}</tr></thead><tbody>{}</tbody></table>\
-         </div></details>",
-        epochs.iter().map(row).collect::<String>()
     )
 }
 

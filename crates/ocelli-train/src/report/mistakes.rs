@@ -31,8 +31,7 @@ fn figure(report: &Report, mistake: &Mistake) -> String {
     };
     format!(
         "<figure>{picture}<figcaption><span class=\"truth\">{truth}</span> <span class=\"answer\">→ \
-         {predicted}</span> <span class=\"sure\">{}</span><span class=\"file\" title=\"{name}\">{}</span>\
-         </figcaption></figure>",
+         {predicted}</span><span class=\"file\" title=\"{name}\"><b>{}</b> {}</span></figcaption></figure>",
         percent(f64::from(mistake.probability)),
         escape(short)
     )

@@ -5,6 +5,7 @@
 
 mod classes;
 mod confusion;
+mod curves;
 mod format;
 mod html;
 mod mistakes;

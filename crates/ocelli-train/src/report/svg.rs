@@ -6,7 +6,7 @@ use super::format::{escape, number, percent};
 const WIDTH: f64 = 480.0;
 const HEIGHT: f64 = 280.0;
 const LEFT: f64 = 46.0;
-const RIGHT: f64 = 62.0;
+const RIGHT: f64 = 80.0;
 const TOP: f64 = 14.0;
 const BOTTOM: f64 = 38.0;
 /// Least distance between two labels at the ends of lines.
@@ -217,10 +217,8 @@ impl Plot {
 fn ticks(low: f64, high: f64, wanted: usize) -> Vec<f64> {
     let rough = ((high - low) / wanted as f64).max(1e-9);
     let power = 10f64.powf(rough.log10().floor());
-    let step = [1.0, 2.0, 2.5, 5.0, 10.0]
-        .map(|n| n * power)
-        .into_iter()
-        .find(|&step| step >= rough * 0.999);
+    let step =
+        [1.0, 2.0, 5.0, 10.0].map(|n| n * power).into_iter().find(|&step| step >= rough * 0.999);
     let step = step.unwrap_or(power);
     let from = (low / step + 1e-9).floor() as i64;
     let to = ((high / step - 1e-9).ceil() as i64).max(from + 1);
