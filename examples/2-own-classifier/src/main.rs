@@ -51,6 +51,6 @@ fn main() -> Result<()> {
     let images = Tensor::zeros((4, 48, 32, 3), DType::F32, &Device::Cpu)?; // [N, H, W, C]
     let logits = network.logits(&images, &mut Pass::eval())?;
     println!("logits {:?}", logits.dims());
-    print!("{}", record(&network, "smallnet", [48, 32])?.summary());
+    println!("{}", record(&network, "smallnet", [48, 32])?.summary());
     Ok(())
 }
