@@ -22,14 +22,17 @@ pub(super) fn section(report: &Report) -> String {
     )
 }
 
-/// Training and validation in one drawing. `values` gives both.
+/// A figure of an epoch: on the training and on the validation images.
+type Both = (Option<f64>, Option<f64>);
+
+/// Training and validation in one drawing.
 fn curve(
     title: &str,
     unit: Unit,
     epochs: &[EpochRecord],
-    values: fn(&EpochRecord) -> (Option<f64>, Option<f64>),
+    values: fn(&EpochRecord) -> Both,
 ) -> String {
-    let points = |pick: fn((Option<f64>, Option<f64>)) -> Option<f64>| -> Vec<(f64, f64)> {
+    let points = |pick: fn(Both) -> Option<f64>| -> Vec<(f64, f64)> {
         let point = |epoch: &EpochRecord| Some((epoch.epoch as f64, pick(values(epoch))?));
         epochs.iter().filter_map(point).collect()
     };
