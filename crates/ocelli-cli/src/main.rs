@@ -1,2 +1,67 @@
-//! The `ocelli` program.
-fn main() {}
+//! The `ocelli` program: parses, prints, handles signals.
+
+mod commands;
+mod flags;
+mod progress;
+mod signals;
+mod tables;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use commands::{bench, dataset, evaluate, finetune, models, predict, weights};
+
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// From a folder of photos to a good image classifier.
+#[derive(Parser)]
+#[command(name = "ocelli", version, max_term_width = 100)]
+struct Program {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Finetune(finetune::Finetune),
+    Train(finetune::Train),
+    Evaluate(evaluate::Evaluate),
+    Predict(predict::Predict),
+    Models(models::Models),
+    Weights(weights::Weights),
+    Dataset(dataset::DatasetCommand),
+    Bench(bench::Bench),
+}
+
+fn main() -> ExitCode {
+    let program = Program::parse();
+    let outcome = match program.command {
+        Command::Finetune(command) => command.run(),
+        Command::Train(command) => command.run(),
+        Command::Evaluate(command) => command.run(),
+        Command::Predict(command) => command.run(),
+        Command::Models(command) => command.run(),
+        Command::Weights(command) => command.run(),
+        Command::Dataset(command) => command.run(),
+        Command::Bench(command) => command.run(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {}", chain(&error));
+            if signals::heard() { ExitCode::from(130) } else { ExitCode::FAILURE }
+        }
+    }
+}
+
+/// An error with its causes; a cause that its effect already quotes is not said twice.
+fn chain(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |text, cause| match text {
+        text if text.is_empty() => cause,
+        text if text.contains(&cause) => text,
+        text => format!("{text}: {cause}"),
+    })
+}

@@ -136,7 +136,7 @@ fn windows(
         })?;
         let whole = room / stride[axis] + 1;
         let partial =
-            ceil_mode && room % stride[axis] != 0 && whole * stride[axis] < size[axis] + before;
+            ceil_mode && !room.is_multiple_of(stride[axis]) && whole * stride[axis] < size[axis] + before;
         Ok::<_, String>(whole + usize::from(partial))
     };
     Ok([count(0)?, count(1)?])

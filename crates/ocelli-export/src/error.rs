@@ -1,0 +1,46 @@
+//! What can go wrong with a model folder.
+
+use std::path::PathBuf;
+
+use ocelli_core::files::WriteError;
+use ocelli_core::{DecodeError, PreprocessError};
+use ocelli_models::ModelError;
+use thiserror::Error;
+
+/// What can go wrong with a model folder.
+#[derive(Debug, Error)]
+pub enum ExportError {
+    /// A file of the folder cannot be used.
+    #[error("{path}: {reason}", path = path.display())]
+    Folder {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The labels are not as many as the model's classes.
+    #[error("{path}: {labels} label names for a model with {classes} classes", path = path.display())]
+    Labels {
+        /// The configuration.
+        path: PathBuf,
+        /// Names given.
+        labels: usize,
+        /// Classes of the model.
+        classes: usize,
+    },
+    /// The architecture or its weights do not fit.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The network failed.
+    #[error(transparent)]
+    Network(#[from] ocelli_nn::Error),
+    /// The preprocessing makes no sense.
+    #[error(transparent)]
+    Preprocess(#[from] PreprocessError),
+    /// A photo could not be decoded.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// A file could not be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
