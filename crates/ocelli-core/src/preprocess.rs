@@ -5,7 +5,7 @@ use thiserror::Error;
 
 use crate::crop::{center, center_crop};
 use crate::random::Stream;
-use crate::resize::{resize, resize_region};
+use crate::resize::resize_window;
 use crate::{Image, Transform};
 
 /// How pixels are interpolated on resizing; both are Pillow's antialiased filters.
@@ -159,19 +159,14 @@ impl Preprocess {
 
     /// Resizes and crops a photo to [`size`](Self::size): the geometry alone, still 8-bit RGB.
     pub fn apply_geometry(&self, image: &Image) -> Image {
-        let [height, width] = self.resize_to(image.height(), image.width());
-        let [rows, columns] = self.size;
-        if [height, width] == self.size || rows > height || columns > width {
-            return center_crop(&resize(image, width, height, self.interpolation), self.size);
-        }
+        let resized = self.resize_to(image.height(), image.width());
         // Only what the crop keeps is computed; a photo of one row would else become a huge image.
-        let window = |photo: usize, resized: usize, kept: usize| {
-            let scale = photo as f64 / resized as f64;
-            [center(resized, kept) as f64 * scale, kept as f64 * scale]
-        };
-        let [x, w] = window(image.width(), width, columns);
-        let [y, h] = window(image.height(), height, rows);
-        resize_region(image, [x, y, w, h], columns, rows, self.interpolation)
+        let windows = [0, 1].map(|side| {
+            let start = center(resized[side], self.size[side]);
+            let end = start.saturating_add_unsigned(self.size[side]);
+            start.max(0).unsigned_abs()..end.max(0).unsigned_abs().min(resized[side])
+        });
+        center_crop(&resize_window(image, resized, windows, self.interpolation), self.size)
     }
 
     /// Resizes, crops and normalises a photo into `out`, `[height, width, 3]` of [`size`](Self::size).
