@@ -49,7 +49,7 @@ impl Targets {
             Self::Soft { probabilities, .. } => probabilities.clone(),
             Self::Classes(indices) => {
                 let mut rows = vec![0.0; indices.len() * classes];
-                for (row, &class) in rows.chunks_exact_mut(classes).zip(indices) {
+                for (row, &class) in rows.chunks_exact_mut(classes.max(1)).zip(indices) {
                     row[class as usize] = 1.0;
                 }
                 rows
@@ -65,5 +65,6 @@ mod tests {
     #[test]
     fn hard_targets_become_one_hot_rows() {
         assert_eq!(Targets::Classes(vec![2, 0]).to_soft(3), [0., 0., 1., 1., 0., 0.]);
+        assert!(Targets::Classes(vec![]).to_soft(0).is_empty());
     }
 }
