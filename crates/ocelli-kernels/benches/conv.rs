@@ -9,6 +9,8 @@
 //! (and the minimum of all three together). Packing the weights is timed with the pass that reads them. At
 //! the end of a network: what its convolutions, each as often as it occurs, make in images per second.
 
+#![allow(clippy::print_stdout)] // A benchmark is a program.
+
 use ocelli_kernels::testing::{fill, with_threads};
 use ocelli_kernels::{Conv, ConvShape, Form, Padding, Scratch};
 use std::time::Instant;

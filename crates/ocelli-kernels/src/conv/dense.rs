@@ -28,6 +28,22 @@ pub(super) struct Dense {
     bands: usize,
 }
 
+/// What a convolution reads: the source, packed weights and perhaps a bias per target channel.
+#[derive(Clone, Copy)]
+pub(super) struct Operands<'a> {
+    pub source: &'a [f32],
+    pub weights: &'a [f32],
+    pub bias: Option<&'a [f32]>,
+}
+
+/// A group of channels of one phase in a block, with the weights of that phase and group.
+struct Part<'a> {
+    operands: Operands<'a>,
+    grid: &'a Grid,
+    group: usize,
+    bands: Range<usize>,
+}
+
 impl Dense {
     pub fn forward(shape: &ConvShape) -> Self {
         Self::new(Pass::forward(shape), shape.groups)
@@ -42,19 +58,12 @@ impl Dense {
         let points = pass.grids[0].columns.size;
         let all = pass.batch * pass.bands_per_image() * points;
         // Small problems are cut finer, so that several threads find work.
-        let bands = (all / 32).clamp(32, POINTS).div_ceil(points);
+        let bands = (all / 8).clamp(32, POINTS).div_ceil(points);
         Self { pass, groups, group, bands }
     }
 
     /// Target = convolution of source, plus a bias per target channel.
-    pub fn run(
-        &self,
-        source: &[f32],
-        weights: &[f32],
-        bias: Option<&[f32]>,
-        target: &mut [f32],
-        scratch: &mut Scratch,
-    ) {
+    pub fn run(&self, operands: Operands<'_>, target: &mut [f32], scratch: &mut Scratch) {
         let each = apart(self.patches_len() + self.product_len());
         let total = self.pass.batch * self.pass.bands_per_image();
         let blocks = total.div_ceil(self.bands);
@@ -68,82 +77,101 @@ impl Dense {
         });
         let memory = scratch.take(count(blocks) * each);
         share(items, memory, each, |(bands, target), memory| {
-            if let Some(bias) = bias {
-                target.chunks_exact_mut(bias.len()).for_each(|pixel| pixel.copy_from_slice(bias));
-            }
-            self.run_block(source, weights, bias.is_some(), bands, target, memory);
+            self.run_block(operands, bands, target, memory)
         });
     }
 
     fn run_block(
         &self,
-        source: &[f32],
-        weights: &[f32],
-        accumulate: bool,
+        operands: Operands<'_>,
         bands: Range<usize>,
         target: &mut [f32],
         memory: &mut [f32],
     ) {
-        let mut weights = weights;
-        for grid in &self.pass.grids {
-            let depth = grid.taps() * self.group[0];
-            for g in 0..self.groups {
-                let (part, after) = weights.split_at(depth * self.group[1]);
+        match operands.bias {
+            Some(bias) => {
+                target.chunks_exact_mut(bias.len()).for_each(|pixel| pixel.copy_from_slice(bias))
+            }
+            // Phases without taps, and the gaps between phases, stay so.
+            None if self.has_empty_phase() => target.fill(0.0),
+            None => {}
+        }
+        let mut weights = operands.weights;
+        for grid in self.pass.grids.iter().filter(|grid| grid.taps() > 0) {
+            for group in 0..self.groups {
+                let (part, after) = weights.split_at(grid.taps() * self.group[0] * self.group[1]);
                 weights = after;
-                self.run_group(source, part, accumulate, &bands, (grid, g), target, memory);
+                let part = Part {
+                    operands: Operands { weights: part, ..operands },
+                    grid,
+                    group,
+                    bands: bands.clone(),
+                };
+                self.run_part(&part, target, memory);
             }
         }
     }
 
-    #[allow(clippy::too_many_arguments)]
-    fn run_group(
-        &self,
-        source: &[f32],
-        weights: &[f32],
-        accumulate: bool,
-        bands: &Range<usize>,
-        (grid, g): (&Grid, usize),
-        target: &mut [f32],
-        memory: &mut [f32],
-    ) {
+    /// One group of channels of one phase in one block.
+    fn run_part(&self, part: &Part<'_>, target: &mut [f32], memory: &mut [f32]) {
         let (patches, product) = memory.split_at_mut(self.patches_len());
-        let [inputs, outputs] = self.group;
+        let [_, outputs] = self.group;
         let channels = self.pass.target[2];
-        let points = Points { pass: &self.pass, grid, channels: g * inputs..(g + 1) * inputs };
-        let all = self.points(grid, bands);
-        let mut start = all.start;
-        while start < all.end {
-            let some = start..(start + POINTS).min(all.end);
-            let direct = self.pass.spread == [1, 1];
-            let at = (start - all.start) * channels + g * outputs;
-            let (out, stride) =
-                if direct { (&mut target[at..], channels) } else { (&mut product[..], outputs) };
-            if grid.taps() == 0 && !accumulate {
-                (0..some.len()).for_each(|i| out[i * stride..][..outputs].fill(0.0));
+        let all = self.points(part.grid, &part.bands);
+        for start in all.clone().step_by(POINTS) {
+            let points = start..(start + POINTS).min(all.end);
+            let channel = part.group * outputs;
+            if self.pass.spread == [1, 1] {
+                let at = (start - all.start) * channels + channel;
+                self.multiply(part, points, patches, &mut target[at..], channels);
+            } else {
+                self.multiply(part, points.clone(), patches, product, outputs);
+                self.scatter(part, points, product, target);
             }
-            for taps in self.chunks(grid) {
-                let sizes = [some.len(), outputs, taps.len() * inputs];
-                let b = Matrix {
-                    data: &weights[taps.start * inputs * outputs..],
-                    strides: [outputs, 1],
-                };
-                let a = if self.pass.is_plain() {
-                    let channels = self.pass.source[2];
-                    Matrix {
-                        data: &source[start * channels + g * inputs..],
-                        strides: [channels, 1],
-                    }
-                } else {
-                    points.gather(source, some.clone(), taps.clone(), patches);
-                    Matrix { data: patches, strides: [sizes[2], 1] }
-                };
-                matmul(sizes, a, b, out, stride, accumulate || taps.start > 0);
-            }
-            if !direct {
-                self.scatter(grid, some.clone(), bands.start, g * outputs, product, target);
-            }
-            start = some.end;
         }
+    }
+
+    /// Patches of some points times the weights, into rows `stride` apart.
+    fn multiply(
+        &self,
+        part: &Part<'_>,
+        points: Range<usize>,
+        patches: &mut [f32],
+        out: &mut [f32],
+        stride: usize,
+    ) {
+        let [inputs, outputs] = self.group;
+        let source = part.operands.source;
+        let channels = part.group * inputs..(part.group + 1) * inputs;
+        for taps in self.chunks(part.grid) {
+            let depth = taps.len() * inputs;
+            let a = if self.pass.is_plain() {
+                let width = self.pass.source[2];
+                Matrix {
+                    data: &source[points.start * width + channels.start..],
+                    strides: [width, 1],
+                }
+            } else {
+                let from = Points { pass: &self.pass, grid: part.grid, channels: channels.clone() };
+                from.gather(source, points.clone(), taps.clone(), patches);
+                Matrix { data: patches, strides: [depth, 1] }
+            };
+            let weights = &part.operands.weights[taps.start * inputs * outputs..];
+            let accumulate = part.operands.bias.is_some() || taps.start > 0;
+            matmul(
+                [points.len(), outputs, depth],
+                a,
+                Matrix { data: weights, strides: [outputs, 1] },
+                out,
+                stride,
+                accumulate,
+            );
+        }
+    }
+
+    /// Whether some target pixels are reached by no tap.
+    fn has_empty_phase(&self) -> bool {
+        self.pass.grids.iter().any(|grid| grid.taps() == 0)
     }
 
     /// The grid points of a phase within some bands, in reading order. A phase may lack the last row.
@@ -178,19 +206,12 @@ impl Dense {
         if self.pass.spread == [1, 1] { 0 } else { POINTS * self.group[1] }
     }
 
-    /// Puts the results of grid points where their pixels are; `target` begins with band `first`.
-    fn scatter(
-        &self,
-        grid: &Grid,
-        points: Range<usize>,
-        first: usize,
-        channel: usize,
-        product: &[f32],
-        target: &mut [f32],
-    ) {
+    /// Puts the results of grid points where their pixels are.
+    fn scatter(&self, part: &Part<'_>, points: Range<usize>, product: &[f32], target: &mut [f32]) {
         let [height, width, channels] = self.pass.target;
-        let (rows, columns) = (&grid.rows, &grid.columns);
-        let start = self.pass.band_start(first);
+        let (rows, columns) = (&part.grid.rows, &part.grid.columns);
+        let channel = part.group * self.group[1];
+        let start = self.pass.band_start(part.bands.start);
         for (point, values) in points.zip(product.chunks_exact(self.group[1])) {
             let (line, column) = (point / columns.size, point % columns.size);
             let (image, row) = (line / rows.size, line % rows.size);

@@ -5,6 +5,7 @@
 //! pixels, so that an input vector, once loaded, serves every output that it overlaps.
 
 use super::ConvShape;
+use super::dense::Operands;
 use super::grid::{Axis, Grid, Pass};
 use crate::Scratch;
 use crate::fused::{Kernel, MulAdd, load_unchecked, run};
@@ -62,14 +63,7 @@ impl Depthwise {
     }
 
     /// Target = convolution of source, plus a bias per channel.
-    pub fn run(
-        &self,
-        source: &[f32],
-        weights: &[f32],
-        bias: Option<&[f32]>,
-        target: &mut [f32],
-        scratch: &mut Scratch,
-    ) {
+    pub fn run(&self, operands: Operands<'_>, target: &mut [f32], scratch: &mut Scratch) {
         let [height, width, channels] = self.pass.target;
         let row_len = width * channels;
         let rows = (BLOCK / row_len).clamp(1, height);
@@ -78,20 +72,14 @@ impl Depthwise {
         let items = target.chunks_mut(rows * row_len).enumerate();
         share(items, memory, apart(0), |(block, target), _| {
             for (i, target) in target.chunks_exact_mut(row_len).enumerate() {
-                self.run_row(source, weights, bias, block * rows + i, target);
+                self.run_row(operands, block * rows + i, target);
             }
         });
     }
 
     /// One row of the target; `line` counts them over all images.
-    fn run_row(
-        &self,
-        source: &[f32],
-        weights: &[f32],
-        bias: Option<&[f32]>,
-        line: usize,
-        target: &mut [f32],
-    ) {
+    fn run_row(&self, operands: Operands<'_>, line: usize, target: &mut [f32]) {
+        let Operands { source, weights, bias } = operands;
         let [source_height, source_width, channels] = self.pass.source;
         let (image, y) = (line / self.pass.target[0], line % self.pass.target[0]);
         for (grid, offset) in &self.phases[y % self.pass.spread[0]] {

@@ -19,7 +19,7 @@ pub use shape::ConvShape;
 pub use sums::sum_rows;
 
 use crate::{Padding, Scratch, ShapeError};
-use dense::Dense;
+use dense::{Dense, Operands};
 use depthwise::Depthwise;
 
 /// What packed weights are for.
@@ -176,9 +176,10 @@ impl Conv {
             "length of the bias for {:?}",
             self.shape
         );
+        let operands = Operands { source: x, weights: &w.data, bias };
         match &self.kernel {
-            Kernel::Dense { forward, .. } => forward.run(x, &w.data, bias, y, scratch),
-            Kernel::Depthwise { forward, .. } => forward.run(x, &w.data, bias, y, scratch),
+            Kernel::Dense { forward, .. } => forward.run(operands, y, scratch),
+            Kernel::Depthwise { forward, .. } => forward.run(operands, y, scratch),
         }
     }
 
@@ -190,9 +191,10 @@ impl Conv {
         self.check_packed(w, Form::BackwardInput);
         assert_eq!(dy.len(), self.shape.y_len(), "length of dy for {:?}", self.shape);
         assert_eq!(dx.len(), self.shape.x_len(), "length of dx for {:?}", self.shape);
+        let operands = Operands { source: dy, weights: &w.data, bias: None };
         match &self.kernel {
-            Kernel::Dense { backward, .. } => backward.run(dy, &w.data, None, dx, scratch),
-            Kernel::Depthwise { backward, .. } => backward.run(dy, &w.data, None, dx, scratch),
+            Kernel::Dense { backward, .. } => backward.run(operands, dx, scratch),
+            Kernel::Depthwise { backward, .. } => backward.run(operands, dx, scratch),
         }
     }
 

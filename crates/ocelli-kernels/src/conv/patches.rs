@@ -57,8 +57,7 @@ impl Points<'_> {
             (adjacent, self.channels.len() == channels, at(first), at(last))
         {
             // The usual case: the taps read neighbouring pixels, all inside the image.
-            out.copy_from_slice(&x[start * channels..][..out.len()]);
-            return;
+            return out.copy_from_slice(&x[start * channels..][..out.len()]);
         }
         for (&tap, out) in taps.iter().zip(out.chunks_exact_mut(self.channels.len())) {
             match at(tap) {

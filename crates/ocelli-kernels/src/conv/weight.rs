@@ -27,7 +27,6 @@ pub(super) fn backward_weight(
     dw: &mut [f32],
     scratch: &mut Scratch,
 ) {
-    let pass = Pass::forward(shape);
     let all = dy.len() / shape.out_channels;
     let bound = (ACCUMULATORS / dw.len()).clamp(2, SLICES);
     let slice = all.div_ceil(bound).next_multiple_of(32).max(POINTS.min(all)).max(1);
@@ -35,20 +34,17 @@ pub(super) fn backward_weight(
     if slices == 0 {
         return dw.fill(0.0);
     }
-    let each = apart(if pass.is_plain() { 0 } else { patches_len(shape) });
+    let products = Products { shape, pass: Pass::forward(shape), x, dy };
+    let each = apart(products.patches_len());
     let [sums, memory] =
         scratch.parts([if slices > 1 { slices * dw.len() } else { 0 }, count(slices) * each]);
     let len = dw.len();
     let accumulators = if slices > 1 { &mut *sums } else { &mut *dw };
-    let items = accumulators.chunks_exact_mut(len).enumerate();
-    share(items, memory, each, |(i, sum), patches| {
+    share(accumulators.chunks_exact_mut(len).enumerate(), memory, each, |(i, sum), patches| {
         sum.fill(0.0);
-        let mut start = i * slice;
-        let end = (start + slice).min(all);
-        while start < end {
-            let points = start..(start + POINTS).min(end);
-            start = points.end;
-            add_points(shape, &pass, x, dy, points, sum, patches);
+        let end = ((i + 1) * slice).min(all);
+        for start in (i * slice..end).step_by(POINTS) {
+            products.add(start..(start + POINTS).min(end), sum, patches);
         }
     });
     if slices > 1 {
@@ -56,45 +52,46 @@ pub(super) fn backward_weight(
     }
 }
 
-fn taps_at_once(shape: &ConvShape) -> usize {
-    (PATCHES / (POINTS * shape.group_in())).clamp(1, shape.kernel[0] * shape.kernel[1])
+/// The products of all output pixels with their patches.
+struct Products<'a> {
+    shape: &'a ConvShape,
+    pass: Pass,
+    x: &'a [f32],
+    dy: &'a [f32],
 }
 
-fn patches_len(shape: &ConvShape) -> usize {
-    POINTS * shape.group_in() * taps_at_once(shape)
-}
+impl Products<'_> {
+    fn taps_at_once(&self) -> usize {
+        (PATCHES / (POINTS * self.shape.group_in())).clamp(1, self.pass.grids[0].taps())
+    }
 
-/// Adds what some output pixels contribute.
-fn add_points(
-    shape: &ConvShape,
-    pass: &Pass,
-    x: &[f32],
-    dy: &[f32],
-    points: Range<usize>,
-    sum: &mut [f32],
-    patches: &mut [f32],
-) {
-    let (inputs, outputs) = (shape.group_in(), shape.group_out());
-    let grid = &pass.grids[0];
-    let depth = grid.taps() * inputs;
-    for g in 0..shape.groups {
-        let channels = g * inputs..(g + 1) * inputs;
-        let gather = Points { pass, grid, channels: channels.clone() };
-        let a = Matrix {
-            data: &dy[points.start * shape.out_channels + g * outputs..],
-            strides: [1, shape.out_channels],
-        };
-        for first in (0..grid.taps()).step_by(taps_at_once(shape)) {
-            let taps = first..(first + taps_at_once(shape)).min(grid.taps());
-            let sizes = [outputs, taps.len() * inputs, points.len()];
-            let b = if pass.is_plain() {
-                let start = points.start * shape.in_channels + channels.start;
-                Matrix { data: &x[start..], strides: [shape.in_channels, 1] }
-            } else {
-                gather.gather(x, points.clone(), taps, patches);
-                Matrix { data: patches, strides: [sizes[1], 1] }
-            };
-            matmul(sizes, a, b, &mut sum[g * outputs * depth + first * inputs..], depth, true);
+    fn patches_len(&self) -> usize {
+        if self.pass.is_plain() { 0 } else { POINTS * self.shape.group_in() * self.taps_at_once() }
+    }
+
+    /// Adds what some output pixels contribute.
+    fn add(&self, points: Range<usize>, sum: &mut [f32], patches: &mut [f32]) {
+        let (shape, grid) = (self.shape, &self.pass.grids[0]);
+        let (inputs, outputs) = (shape.group_in(), shape.group_out());
+        let depth = grid.taps() * inputs;
+        for group in 0..shape.groups {
+            let channels = group * inputs..(group + 1) * inputs;
+            let dy = &self.dy[points.start * shape.out_channels + group * outputs..];
+            let a = Matrix { data: dy, strides: [1, shape.out_channels] };
+            let from = Points { pass: &self.pass, grid, channels: channels.clone() };
+            for first in (0..grid.taps()).step_by(self.taps_at_once()) {
+                let taps = first..(first + self.taps_at_once()).min(grid.taps());
+                let width = taps.len() * inputs;
+                let b = if self.pass.is_plain() {
+                    let start = points.start * shape.in_channels + channels.start;
+                    Matrix { data: &self.x[start..], strides: [shape.in_channels, 1] }
+                } else {
+                    from.gather(self.x, points.clone(), taps, patches);
+                    Matrix { data: patches, strides: [width, 1] }
+                };
+                let sum = &mut sum[group * outputs * depth + first * inputs..];
+                matmul([outputs, width, points.len()], a, b, sum, depth, true);
+            }
         }
     }
 }
