@@ -57,7 +57,13 @@ pub fn real_data(name: &str) -> Option<PathBuf> {
         println!("{name}: skipped, OCELLI_TEST_DATA is not set");
         return None;
     };
-    for part in ["README.md", "cifar10-jpeg.tar.xz", "clothing-small.tar", "imagenet-sample-500.tar", "weights"] {
+    for part in [
+        "README.md",
+        "cifar10-jpeg.tar.xz",
+        "clothing-small.tar",
+        "imagenet-sample-500.tar",
+        "weights",
+    ] {
         assert!(
             folder.join(part).exists(),
             "OCELLI_TEST_DATA is {}, which has no {part}; unset it to skip the checks on real data",
@@ -84,7 +90,10 @@ static UNPACKING: Mutex<()> = Mutex::new(());
 /// Where the archive is damaged or the folder cannot be written.
 pub fn unpack(archive: &Path, into: &Path, wanted: impl Fn(&Path) -> bool) -> PathBuf {
     let _one_at_a_time = UNPACKING.lock();
-    let stem = archive.file_name().map(|name| name.to_string_lossy().replace('.', "-")).unwrap_or_default();
+    let stem = archive
+        .file_name()
+        .map(|name| name.to_string_lossy().replace('.', "-"))
+        .unwrap_or_default();
     let folder = into.join(stem);
     if folder.join("whole").exists() {
         return folder;
@@ -95,7 +104,11 @@ pub fn unpack(archive: &Path, into: &Path, wanted: impl Fn(&Path) -> bool) -> Pa
     folder
 }
 
-fn unpack_into(archive: &Path, folder: &Path, wanted: impl Fn(&Path) -> bool) -> std::io::Result<()> {
+fn unpack_into(
+    archive: &Path,
+    folder: &Path,
+    wanted: impl Fn(&Path) -> bool,
+) -> std::io::Result<()> {
     std::fs::create_dir_all(folder)?;
     let file = File::open(archive)?;
     let packed = archive.extension().is_some_and(|extension| extension == "xz");

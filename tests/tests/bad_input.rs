@@ -24,7 +24,8 @@ impl Place {
 
     fn finetune(&self, flags: &[&str]) -> Ran {
         let (data, out) = (self.join("data"), self.join("run"));
-        let mut arguments = vec!["finetune", "--image-size", "16", "--epochs", "1", "--batch-size", "8"];
+        let mut arguments =
+            vec!["finetune", "--image-size", "16", "--epochs", "1", "--batch-size", "8"];
         if !flags.contains(&"--out") {
             arguments.extend(["--out", out.to_str().unwrap()]);
         }
@@ -46,7 +47,8 @@ fn refused(ran: &Ran, words: &[&str]) {
 }
 
 fn first_picture(folder: &Path) -> PathBuf {
-    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<_> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     files.remove(0)
 }
@@ -89,14 +91,27 @@ fn weights_that_do_not_fit() {
     let run_once = place.finetune(&[]);
     assert!(run_once.ok, "{}", run_once.err);
     let weights = place.join("run/model/model.safetensors");
-    let other = place.finetune(&["--model", "resnet32_cifar", "--weights", weights.to_str().unwrap(), "--out", "x"]);
+    let other = place.finetune(&[
+        "--model",
+        "resnet32_cifar",
+        "--weights",
+        weights.to_str().unwrap(),
+        "--out",
+        "x",
+    ]);
     refused(&other, &["resnet32_cifar", "does not fit", "missing"]);
     let bytes = std::fs::read(&weights).unwrap();
     let cut = place.join("cut.safetensors");
     std::fs::write(&cut, &bytes[..bytes.len() - 100]).unwrap();
     let cut = cut.to_str().unwrap();
-    refused(&place.finetune(&["--model", "resnet20_cifar", "--weights", cut, "--out", "x"]), &["cut.safetensors"]);
-    refused(&place.finetune(&["--model", "resnet19", "--weights", cut, "--out", "x"]), &["resnet19", "models list"]);
+    refused(
+        &place.finetune(&["--model", "resnet20_cifar", "--weights", cut, "--out", "x"]),
+        &["cut.safetensors"],
+    );
+    refused(
+        &place.finetune(&["--model", "resnet19", "--weights", cut, "--out", "x"]),
+        &["resnet19", "models list"],
+    );
     let config = place.join("run/model/config.json");
     let text = std::fs::read_to_string(&config).unwrap();
     std::fs::write(&config, text.replacen("\"cube\",", "", 1)).unwrap();
@@ -143,7 +158,10 @@ fn photos_that_cannot_be_predicted() {
     assert!(place.finetune(&[]).ok);
     let model = place.join("run/model");
     let picture = first_picture(&place.join("data/train/cube"));
-    let answer = run(PROGRAM, &["predict", model.to_str().unwrap(), "nowhere.jpg", picture.to_str().unwrap()]);
+    let answer = run(
+        PROGRAM,
+        &["predict", model.to_str().unwrap(), "nowhere.jpg", picture.to_str().unwrap()],
+    );
     refused(&answer, &["nowhere.jpg", "1 of 2"]);
     assert!(answer.out.contains('%'), "the other photo must be answered: {}", answer.out);
     refused(&run(PROGRAM, &["predict", "nowhere", "x.jpg"]), &["config.json", "model folder"]);
@@ -155,7 +173,16 @@ fn photos_that_cannot_be_predicted() {
 fn ctrl_c_loses_nothing() {
     let place = Place::new();
     let (data, out) = (place.join("data"), place.join("run"));
-    let arguments = ["finetune", data.to_str().unwrap(), "--image-size", "48", "--batch-size", "8", "--epochs", "500"];
+    let arguments = [
+        "finetune",
+        data.to_str().unwrap(),
+        "--image-size",
+        "48",
+        "--batch-size",
+        "8",
+        "--epochs",
+        "500",
+    ];
     for signals in [1, 2] {
         let mut command = Command::new(PROGRAM);
         if signals == 1 {

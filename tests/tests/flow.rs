@@ -29,16 +29,26 @@ fn a_folder_of_pictures_becomes_a_model_that_answers() {
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_string();
     small_dataset(&folder.path().join("data"));
     let (data, out) = (path("data"), path("run"));
-    let ran = run(PROGRAM, &["finetune", &data, "--image-size", "16", "--epochs", "1", "--out", &out]);
+    let ran =
+        run(PROGRAM, &["finetune", &data, "--image-size", "16", "--epochs", "1", "--out", &out]);
     assert!(ran.ok, "{}", ran.err);
     for wanted in ["epoch   1", "precision", "macro average", "20 test images", "report.html"] {
         assert!(ran.out.contains(wanted), "no `{wanted}` in:\n{}", ran.out);
     }
-    for file in ["recipe.toml", "epochs.jsonl", "report.html", "model/config.json", "checkpoints/last.safetensors"] {
+    for file in [
+        "recipe.toml",
+        "epochs.jsonl",
+        "report.html",
+        "model/config.json",
+        "checkpoints/last.safetensors",
+    ] {
         assert!(folder.path().join("run").join(file).is_file(), "{file}");
     }
     let page = std::fs::read_to_string(folder.path().join("run/report.html")).unwrap();
-    assert!(page.contains("<svg") && page.contains("resnet20_cifar") && !page.contains("http://"), "{page}");
+    assert!(
+        page.contains("<svg") && page.contains("resnet20_cifar") && !page.contains("http://"),
+        "{page}"
+    );
 
     let model = path("run/model");
     let judged = run(PROGRAM, &["evaluate", &data, "--weights", &model, "--json"]);
@@ -46,8 +56,14 @@ fn a_folder_of_pictures_becomes_a_model_that_answers() {
     assert_eq!(judged["count"], 20);
     assert!(ran.out.contains(&format!("({} of 20 test images)", judged["correct"])), "{}", ran.out);
 
-    let photo = std::fs::read_dir(folder.path().join("data/test/cube")).unwrap().next().unwrap().unwrap().path();
-    let answer = run(PROGRAM, &["predict", &model, photo.to_str().unwrap(), "--json", "--top", "10"]);
+    let photo = std::fs::read_dir(folder.path().join("data/test/cube"))
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    let answer =
+        run(PROGRAM, &["predict", &model, photo.to_str().unwrap(), "--json", "--top", "10"]);
     let answer: serde_json::Value = serde_json::from_str(&answer.out).unwrap();
     let predictions = answer["predictions"].as_array().unwrap();
     let sum: f64 = predictions.iter().map(|p| p["probability"].as_f64().unwrap()).sum();
@@ -127,10 +143,14 @@ fn a_frozen_backbone_stays_as_it_was() {
     recipe.train.scope = ocelli::train::Scope::Head;
     finetune(&recipe, &mut Silent).unwrap();
     let tuned = ocelli::export::open(&out.join("model")).unwrap();
-    let network = ocelli::recipe::NetworkConfig { weights: Some("bundled".into()), ..Default::default() };
-    let bundled = ocelli::build(&network, &Default::default(), ocelli::Head::Pretrained, 0).unwrap();
+    let network =
+        ocelli::recipe::NetworkConfig { weights: Some("bundled".into()), ..Default::default() };
+    let bundled =
+        ocelli::build(&network, &Default::default(), ocelli::Head::Pretrained, 0).unwrap();
     use ocelli::nn::Classifier;
-    for param in bundled.model.params().all().iter().filter(|param| !param.name().starts_with("linear")) {
+    for param in
+        bundled.model.params().all().iter().filter(|param| !param.name().starts_with("linear"))
+    {
         let other = tuned.model.params().get(param.name()).unwrap();
         assert!(param.values().unwrap() == other.values().unwrap(), "{} moved", param.name());
     }

@@ -44,7 +44,12 @@ fn cifar_networks_get_pytorchs_counts() {
     let Some(data) = real_data("cifar") else { return };
     let images = some_cifar(&data);
     // PyTorch's counts of these 1,000 images, Pillow-decoded.
-    for (model, wanted) in [("resnet20", CIFAR[0]), ("resnet32", CIFAR[1]), ("resnet44", CIFAR[2]), ("resnet56", CIFAR[3])] {
+    for (model, wanted) in [
+        ("resnet20", CIFAR[0]),
+        ("resnet32", CIFAR[1]),
+        ("resnet44", CIFAR[2]),
+        ("resnet56", CIFAR[3]),
+    ] {
         let weights = weights(&data.join("weights/cifar10"), &format!("{model}-"));
         let name = format!("{model}_cifar");
         let found = evaluate(&[path(&images), "--model", &name, "--weights", path(&weights)]);
@@ -64,7 +69,9 @@ fn imagenet(data: &Path) -> PathBuf {
     for photo in std::fs::read_dir(photos.join("imagenet-sample-500")).unwrap() {
         let photo = photo.unwrap().path();
         let name = photo.file_name().unwrap().to_str().unwrap();
-        let Some((number, _)) = name.split_once('_').filter(|(n, _)| n.len() == 4 && n.parse::<u32>().is_ok()) else {
+        let Some((number, _)) =
+            name.split_once('_').filter(|(n, _)| n.len() == 4 && n.parse::<u32>().is_ok())
+        else {
             continue;
         };
         let folder = sorted.join(number);
@@ -81,13 +88,18 @@ fn imagenet_networks_get_pytorchs_counts() {
     let Some(data) = real_data("imagenet") else { return };
     let photos = imagenet(&data);
     let half = ["--mean", "0.5", "--std", "0.5", "--model-arg", "pad_type=same"];
-    for (model, flags, wanted) in [("squeezenet1_1", &[][..], (295, 401)), ("mobilenetv2_100", &half, (423, 482))] {
+    for (model, flags, wanted) in
+        [("squeezenet1_1", &[][..], (295, 401)), ("mobilenetv2_100", &half, (423, 482))]
+    {
         let weights = data.join("weights").join(format!("{model}.safetensors"));
         let arguments = [path(&photos), "--model", model, "--weights", path(&weights)];
         let found = evaluate(&[&arguments, flags].concat());
         let count = |key: &str| (500.0 * found[key].as_f64().unwrap()).round() as i64;
         let (top1, top5) = (count("top1"), count("top5"));
-        assert!((top1 - wanted.0).abs() <= 4 && (top5 - wanted.1).abs() <= 4, "{model}: {top1} {top5}, not {wanted:?}");
+        assert!(
+            (top1 - wanted.0).abs() <= 4 && (top5 - wanted.1).abs() <= 4,
+            "{model}: {top1} {top5}, not {wanted:?}"
+        );
     }
 }
 
@@ -99,14 +111,30 @@ fn photos_fine_tune_a_published_network() {
         let file = file.to_string_lossy();
         (file.contains("/pants/") || file.contains("/hat/")) && file.contains(['1', '3'])
     };
-    let photos = unpack(&data.join("clothing-small.tar"), Path::new(SCRATCH), wanted).join("clothing");
+    let photos =
+        unpack(&data.join("clothing-small.tar"), Path::new(SCRATCH), wanted).join("clothing");
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
     let weights = data.join("weights/squeezenet1_1.safetensors");
-    let flags = ["--scope", "head", "--epochs", "1", "--warmup-steps", "2", "--lr", "0.02", "--out", path(&out)];
+    let flags = [
+        "--scope",
+        "head",
+        "--epochs",
+        "1",
+        "--warmup-steps",
+        "2",
+        "--lr",
+        "0.02",
+        "--out",
+        path(&out),
+    ];
     let ran = run(
         PROGRAM,
-        &[&["finetune", path(&photos), "--model", "squeezenet1_1", "--weights", path(&weights)], &flags[..]].concat(),
+        &[
+            &["finetune", path(&photos), "--model", "squeezenet1_1", "--weights", path(&weights)],
+            &flags[..],
+        ]
+        .concat(),
     );
     assert!(ran.ok, "{}", ran.err);
     let found = evaluate(&[path(&photos), "--weights", path(&out.join("model"))]);
@@ -117,12 +145,17 @@ fn photos_fine_tune_a_published_network() {
 #[test]
 fn awkward_pictures_decode() {
     let Some(data) = real_data("awkward") else { return };
-    let root = unpack(&data.join("awkward-images.tar.xz"), Path::new(SCRATCH), |_| true).join("awkward");
+    let root =
+        unpack(&data.join("awkward-images.tar.xz"), Path::new(SCRATCH), |_| true).join("awkward");
     let mut sizes = std::collections::BTreeMap::<String, Vec<(usize, usize)>>::new();
     for file in std::fs::read_dir(root.join("exif")).unwrap() {
         let file = file.unwrap().path();
         let name = file.file_stem().unwrap().to_string_lossy().into_owned();
-        let Some((kind, _)) = name.split_once('_').filter(|_| file.extension().is_some_and(|e| e == "jpg")) else { continue };
+        let Some((kind, _)) =
+            name.split_once('_').filter(|_| file.extension().is_some_and(|e| e == "jpg"))
+        else {
+            continue;
+        };
         let image = decode::open(&file, &DecodeLimits::default()).unwrap();
         sizes.entry(kind.to_string()).or_default().push((image.width(), image.height()));
     }

@@ -21,6 +21,7 @@ use crate::flags::NetworkFlags;
   ocelli bench --model resnet18 --batch-size 32
   ocelli bench --what infer --model mobilenetv2_100 --batch-size 1
   ocelli bench --what load --data photos
+  ocelli bench --what transfer
 
 Figures are medians over the steps after a warm-up, on random images and initial weights. The peers are in
 benches/peers; compare in one session, as machines differ from hour to hour.")]
@@ -56,6 +57,8 @@ enum What {
     Train,
     Infer,
     Load,
+    /// What pretraining is worth on the bundled sample (takes minutes; not part of `all`)
+    Transfer,
 }
 
 impl Bench {
@@ -65,6 +68,9 @@ impl Bench {
             self.steps > 0 && self.batch_size > 0,
             "--steps and --batch-size must be at least 1"
         );
+        if self.what == What::Transfer {
+            return super::transfer::run();
+        }
         let measures = |what| self.what == What::All || self.what == what;
         if measures(What::Train) {
             self.print("train", self.train()?)?;

@@ -259,9 +259,15 @@ impl TrainingFlags {
         }
         let warmup = train.schedule.warmup_steps;
         match self.schedule {
-            Some(ScheduleName::Constant) => train.schedule = Schedule { warmup_steps: warmup, ..Schedule::constant() },
-            Some(ScheduleName::Step) => train.schedule = Schedule { warmup_steps: warmup, ..Schedule::step() },
-            Some(ScheduleName::Cosine) => train.schedule = Schedule { warmup_steps: warmup, ..Schedule::cosine() },
+            Some(ScheduleName::Constant) => {
+                train.schedule = Schedule { warmup_steps: warmup, ..Schedule::constant() }
+            }
+            Some(ScheduleName::Step) => {
+                train.schedule = Schedule { warmup_steps: warmup, ..Schedule::step() }
+            }
+            Some(ScheduleName::Cosine) => {
+                train.schedule = Schedule { warmup_steps: warmup, ..Schedule::cosine() }
+            }
             // It warms up by itself.
             Some(ScheduleName::OneCycle) => train.schedule = Schedule::one_cycle(),
             None => {}

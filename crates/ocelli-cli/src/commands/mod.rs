@@ -6,4 +6,5 @@ pub mod evaluate;
 pub mod finetune;
 pub mod models;
 pub mod predict;
+pub mod transfer;
 pub mod weights;
