@@ -135,8 +135,9 @@ fn windows(
             format!("a window of {span:?} does not fit {size:?} with padding {padding:?}")
         })?;
         let whole = room / stride[axis] + 1;
-        let partial =
-            ceil_mode && !room.is_multiple_of(stride[axis]) && whole * stride[axis] < size[axis] + before;
+        let partial = ceil_mode
+            && !room.is_multiple_of(stride[axis])
+            && whole * stride[axis] < size[axis] + before;
         Ok::<_, String>(whole + usize::from(partial))
     };
     Ok([count(0)?, count(1)?])

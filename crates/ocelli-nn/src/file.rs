@@ -23,7 +23,9 @@ pub struct DiskTensor {
 /// # Errors
 /// Where the file cannot be read, is damaged or cut short, or holds another type than f32; names the
 /// file and the tensor.
-pub fn read_safetensors(path: &Path) -> Result<(IndexMap<String, DiskTensor>, HashMap<String, String>)> {
+pub fn read_safetensors(
+    path: &Path,
+) -> Result<(IndexMap<String, DiskTensor>, HashMap<String, String>)> {
     let bytes = std::fs::read(path)
         .map_err(|error| Error::File { path: path.to_path_buf(), reason: error.to_string() })?;
     parse_safetensors(&bytes, path)
@@ -46,7 +48,11 @@ pub fn parse_safetensors(
         if view.dtype() != Dtype::F32 {
             return Err(fail(format!("`{name}` is {:?}, not F32", view.dtype())));
         }
-        let values = view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+        let values = view
+            .data()
+            .chunks_exact(4)
+            .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+            .collect();
         out.insert(name.to_string(), DiskTensor { shape: view.shape().to_vec(), values });
     }
     Ok((out, header.metadata().clone().unwrap_or_default()))

@@ -102,7 +102,10 @@ impl Conv2d {
     /// As [`new`](Self::new).
     pub fn with_init(scope: &Scope, config: ConvConfig, init: Init) -> Result<Self> {
         let ConvConfig { in_channels, out_channels, kernel: [rows, columns], groups, .. } = config;
-        if groups == 0 || !in_channels.is_multiple_of(groups) || !out_channels.is_multiple_of(groups) {
+        if groups == 0
+            || !in_channels.is_multiple_of(groups)
+            || !out_channels.is_multiple_of(groups)
+        {
             return Err(Error::shape(
                 scope.path(),
                 format!(
