@@ -3,7 +3,7 @@
 //! A small ray marcher draws a sphere, cube, torus and so on with random proportions, pose, material, light
 //! and surroundings, and [`generate`] writes them as a folder of JPEGs, one folder per split and class. The
 //! set is made to be learned from in a minute: few pictures, labels that are never wrong, and a test
-//! split under [conditions] that training never saw. Colour, pattern and place say nothing about the class.
+//! split under conditions that training never saw. Colour, pattern and place say nothing about the class.
 //!
 //! Each picture has its own random stream, keyed by class, split and number: a set with more pictures
 //! begins with those of a smaller one.
