@@ -190,7 +190,7 @@ fn ctrl_c_loses_nothing() {
         } else {
             command.args(["finetune", "--resume", out.to_str().unwrap()]);
         }
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let last = out.join("checkpoints/last.safetensors");
         let before = std::fs::metadata(&last).and_then(|data| data.modified()).ok();
         let begun = Instant::now();
