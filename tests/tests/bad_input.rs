@@ -24,10 +24,14 @@ impl Place {
 
     fn finetune(&self, flags: &[&str]) -> Ran {
         let (data, out) = (self.join("data"), self.join("run"));
-        let mut arguments =
-            vec!["finetune", "--image-size", "16", "--epochs", "1", "--batch-size", "8"];
-        if !flags.contains(&"--out") {
-            arguments.extend(["--out", out.to_str().unwrap()]);
+        let mut arguments = vec!["finetune"];
+        let out = out.to_str().unwrap();
+        for (flag, value) in
+            [("--image-size", "16"), ("--epochs", "1"), ("--batch-size", "8"), ("--out", out)]
+        {
+            if !flags.contains(&flag) {
+                arguments.extend([flag, value]);
+            }
         }
         if flags.first().is_none_or(|flag| flag.starts_with('-')) {
             arguments.push(data.to_str().unwrap());
@@ -126,7 +130,7 @@ fn weights_that_do_not_fit() {
 fn settings_that_make_no_sense() {
     let place = Place::new();
     refused(&place.finetune(&["--lr", "nan"]), &["learning_rate", "NaN"]);
-    refused(&place.finetune(&["--lr", "-1"]), &["lr"]);
+    refused(&place.finetune(&["--lr", "-1"]), &["learning_rate", "-1"]);
     refused(&place.finetune(&["--epochs", "0"]), &["epochs", "at least 1"]);
     refused(&place.finetune(&["--scope", "some"]), &["--scope"]);
     refused(&place.finetune(&["--scope", "17"]), &["scope", "17"]);

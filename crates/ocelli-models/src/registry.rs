@@ -136,7 +136,7 @@ impl Architecture {
     }
 }
 
-/// The names that fit a pattern, in alphabetical order; `*` stands for any characters, `?` for one.
+/// The names that fit a pattern, families together and by depth; `*` stands for any characters, `?` for one.
 pub fn list(pattern: &str) -> Vec<&'static str> {
     let pattern: Vec<char> = pattern.chars().collect();
     let fits = |name: &str| matches(&pattern, &name.chars().collect::<Vec<_>>());
@@ -184,7 +184,8 @@ mod tests {
 
     #[test]
     fn patterns() {
-        assert_eq!(list("resnet?0*"), ["resnet50", "resnet20_cifar"]);
+        assert_eq!(list("resnet?0*"), ["resnet50", "resnet101", "resnet20_cifar"]);
+        assert_eq!(list("resnet?0"), ["resnet50"]);
         assert_eq!(list("*cifar").len(), 5);
         assert!(list("nothing").is_empty());
         assert_eq!(list("*").len(), ARCHITECTURES.len());

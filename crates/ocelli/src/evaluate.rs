@@ -6,7 +6,8 @@ use std::sync::Arc;
 use ocelli_core::files::{WriteError, write_whole};
 use ocelli_core::{ClassNames, Dataset, Image, SampleError};
 use ocelli_data::{
-    BadFiles, EmptyClasses, FolderOptions, LoaderConfig, Order, Problem, find_splits,
+    BadFiles, DataError, EmptyClasses, FolderOptions, ImageFolder, LoaderConfig, Order, Problem,
+    SplitFolders, find_splits,
 };
 use ocelli_nn::Classifier;
 use ocelli_train::report::{Judgement, class_table};
@@ -139,10 +140,11 @@ pub fn evaluate_model(
 /// The images of the split, or all where the folder has no splits.
 fn open(config: &EvaluateConfig) -> Result<(&'static str, Arc<dyn Dataset>), Error> {
     let root = dataset_folder(&config.data)?;
-    let splits = find_splits(
-        &root,
-        &FolderOptions { empty_classes: EmptyClasses::Allow, ..Default::default() },
-    )?;
+    let options = FolderOptions { empty_classes: EmptyClasses::Allow, ..Default::default() };
+    let splits = match find_splits(&root, &options) {
+        Err(DataError::NoTrain { .. }) => return open_alone(&root, config.split, &options),
+        splits => splits?,
+    };
     let has_splits = splits.val.is_some() || splits.test.is_some();
     let (name, part) = match config.split {
         _ if !has_splits => return Ok(("all", splits.train)),
@@ -150,10 +152,28 @@ fn open(config: &EvaluateConfig) -> Result<(&'static str, Arc<dyn Dataset>), Err
         Split::Validation => ("validation", splits.val),
         Split::Test => ("test", splits.test),
     };
-    let part = part.ok_or_else(|| {
-        Error::Config(format!("{} has no {name} images; choose another --split", root.display()))
-    })?;
+    let part = part.ok_or_else(|| no_images(&root, name))?;
     Ok((name, part))
+}
+
+/// The images of a split folder that has no training images beside it.
+fn open_alone(
+    root: &Path,
+    split: Split,
+    options: &FolderOptions,
+) -> Result<(&'static str, Arc<dyn Dataset>), Error> {
+    let folders = SplitFolders::find(root)?;
+    let (name, folder) = match split {
+        Split::Train => ("train", folders.train),
+        Split::Validation => ("validation", folders.val),
+        Split::Test => ("test", folders.test),
+    };
+    let folder = folder.ok_or_else(|| no_images(root, name))?;
+    Ok((name, Arc::new(ImageFolder::open_with(folder, options)?)))
+}
+
+fn no_images(root: &Path, name: &str) -> Error {
+    Error::Config(format!("{} has no {name} images; choose another --split", root.display()))
 }
 
 /// The images with the model's classes for their own.

@@ -53,6 +53,7 @@ pub fn build(
     head: Head,
     seed: u64,
 ) -> Result<Built, Error> {
+    network.name.as_deref().map(architecture).transpose()?; // before anything is fetched
     let pretrained = network.weights.as_deref().map(Pretrained::find).transpose()?;
     let config = pretrained.as_ref().and_then(|pretrained| pretrained.config.as_ref());
     let named = network.name.as_deref().or(config.map(|config| config.architecture.as_str()));

@@ -66,7 +66,7 @@ struct TrainingFlags {
     #[arg(long, value_name = "N")]
     epochs: Option<u64>,
     /// Learning rate at its highest
-    #[arg(long, value_name = "RATE")]
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
     lr: Option<f64>,
     /// Learning rate of the backbone as a share of the head's
     #[arg(long, value_name = "SHARE")]
