@@ -138,7 +138,7 @@ fn settings_that_make_no_sense() {
     refused(&place.finetune(&["--model", "resnet18"]), &["--weights"]);
     refused(&place.finetune(&["--model-arg", "pad_type=same"]), &["pad_type"]);
     refused(&place.finetune(&["--min-scale", "2"]), &["scale"]);
-    refused(&place.finetune(&["--image-size", "0"]), &["size"]);
+    refused(&place.finetune(&["--image-size", "0"]), &["preprocessing", "pixels a side"]);
     let recipe = place.join("recipe.toml");
     std::fs::write(&recipe, "[train]\nepoch = 3\n").unwrap();
     refused(&place.finetune(&["--recipe", recipe.to_str().unwrap()]), &["recipe.toml", "epoch"]);

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use ocelli_core::files::{create_folder, write_whole};
-use ocelli_core::{BatchTransform, Dataset, Preprocess, Transform};
+use ocelli_core::{BatchSource, BatchTransform, Dataset, Preprocess, Transform};
 use ocelli_data::{BadFiles, Loader, LoaderConfig, Order, Problem, Splits};
 use ocelli_models::Model;
-use ocelli_nn::Classifier;
+use ocelli_nn::{Classifier, Param};
 use ocelli_train::report::Report;
-use ocelli_train::{Checkpoint, Observer, Outcome, Scope, TrainConfig, Trainer, evaluate};
+use ocelli_train::{Checkpoint, Observer, Outcome, Scope, Trainer, evaluate};
 
 use crate::network::{Built, Head, build};
 use crate::recipe::{Keep, PreprocessConfig, Recipe};
@@ -85,11 +85,16 @@ fn run(
     notes.iter().for_each(|note| observer.note(note));
     resolve(&mut recipe, &model, &preprocess);
     let text = recipe.to_toml()?;
+    let loaders = Loaders::new(&recipe, &splits, &preprocess)?;
+    let trainer = Trainer::new(&model, recipe.train.clone())?;
+    // Nothing is written before every setting has been found to make sense.
     create_folder(folder)?;
     write_whole(&folder.join(RECIPE), |file| file.write_all(text.as_bytes()))?;
-
-    let loaders = Loaders::new(&recipe, &splits, &preprocess)?;
-    let outcome = train(&recipe.train, &model, folder, start, &loaders, observer)?;
+    if recipe.train.scope == Scope::Head {
+        let learns: usize = model.params().trainable().iter().map(Param::len).sum();
+        observer.note(&format!("the backbone is frozen; {learns} parameters learn"));
+    }
+    let outcome = train(trainer, folder, start, &loaders, observer)?;
     if outcome.stopped {
         let epoch = outcome.history.len() as u64 + 1;
         return Err(Error::Stopped {
@@ -123,22 +128,17 @@ fn run(
 }
 
 fn train(
-    config: &TrainConfig,
-    model: &Model,
+    trainer: Trainer<'_>,
     folder: &Path,
     start: Start,
     loaders: &Loaders,
     observer: &mut dyn Observer,
 ) -> Result<Outcome, Error> {
-    let mut trainer = Trainer::new(model, config.clone())?.in_folder(folder)?;
+    let mut trainer = trainer.in_folder(folder)?;
     if start == Start::Resumed {
         trainer = trainer.resume(&Trainer::last(folder))?;
     }
-    if config.scope == Scope::Head {
-        let learns: usize = model.params().trainable().iter().map(|param| param.len()).sum();
-        observer.note(&format!("the backbone is frozen; {learns} parameters learn"));
-    }
-    let val = loaders.val.as_ref().map(|val| val as &dyn ocelli_core::BatchSource);
+    let val = loaders.val.as_ref().map(|val| val as &dyn BatchSource);
     Ok(trainer.fit(&loaders.train, val, observer)?)
 }
 
