@@ -1,5 +1,7 @@
 //! Everything a user can get wrong: a clear message, a non-zero exit, nothing lost.
 
+#![allow(clippy::unwrap_used)] // a test that cannot go on fails
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};

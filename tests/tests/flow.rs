@@ -1,5 +1,7 @@
 //! From pictures to a model folder and back, through the program and through the facade.
 
+#![allow(clippy::unwrap_used)] // a test that cannot go on fails
+
 use std::path::Path;
 
 use ocelli::train::{Control, Event, Observer, Silent};

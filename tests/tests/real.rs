@@ -4,6 +4,8 @@
 //! a part of them; the counts of the parts are those of `benches/peers/evaluate.py` on the same files, and the
 //! whole counts stand in `benches/RESULTS.md`.
 
+#![allow(clippy::unwrap_used)] // a test that cannot go on fails
+
 use std::path::{Path, PathBuf};
 
 use ocelli::core::{DecodeLimits, decode};

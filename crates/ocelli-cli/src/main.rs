@@ -1,5 +1,7 @@
 //! The `ocelli` program: parses, prints, handles signals.
 
+#![allow(clippy::print_stdout, clippy::print_stderr)] // this is the crate that prints
+
 mod commands;
 mod flags;
 mod progress;

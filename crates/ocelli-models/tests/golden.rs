@@ -3,6 +3,8 @@
 //! `tests/golden/networks.py` and `macs.py` made the values. Weights and images come from a formula keyed by
 //! the parameter's name, so that no weight file is needed; the scripts state it.
 
+#![allow(clippy::unwrap_used)] // a test that cannot go on fails
+
 use std::path::Path;
 
 use ocelli_core::Targets;
