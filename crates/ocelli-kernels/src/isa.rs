@@ -42,7 +42,7 @@ pub fn limit(highest: Isa) -> Isa {
 }
 
 #[cfg(target_arch = "x86_64")]
-fn detected() -> Isa {
+pub(crate) fn detected() -> Isa {
     let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
     let avx512 = is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512bw")
@@ -56,7 +56,7 @@ fn detected() -> Isa {
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn detected() -> Isa {
+pub(crate) fn detected() -> Isa {
     Isa::Portable
 }
 

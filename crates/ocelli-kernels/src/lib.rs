@@ -12,7 +12,9 @@ mod math;
 pub mod norm;
 mod padding;
 pub mod pool;
+mod register;
 mod scratch;
+mod simd;
 pub mod testing;
 mod workers;
 

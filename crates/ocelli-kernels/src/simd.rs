@@ -1,0 +1,347 @@
+//! Vectors of f32 as a type, one per instruction set.
+//!
+//! A kernel is written once over [`Vector`] and compiled for each instruction set by [`for_each_isa!`].
+//! Unlike `multiversion!`, which leaves the vectors to the compiler, it decides itself what stands in
+//! which register, and it multiplies and adds in one rounding where the CPU can.
+
+/// A register full of f32.
+///
+/// A value of such a type exists only where the CPU has its instruction set: only the unsafe functions
+/// make one. So the arithmetic on it is safe.
+pub(crate) trait Vector: Copy {
+    /// Values in a vector.
+    const LANES: usize;
+
+    /// `value` in every lane.
+    ///
+    /// # Safety
+    /// The CPU must have the instruction set.
+    unsafe fn splat(value: f32) -> Self;
+
+    /// The values at `from`, of any alignment.
+    ///
+    /// # Safety
+    /// As [`splat`](Self::splat), and `from` must be valid for reading [`LANES`](Self::LANES) values.
+    unsafe fn load(from: *const f32) -> Self;
+
+    /// The first `count` values at `from` (all lanes if there are more), and zeros.
+    ///
+    /// # Safety
+    /// As [`load`](Self::load), for `count` values.
+    unsafe fn load_first(from: *const f32, count: usize) -> Self;
+
+    /// Writes all lanes.
+    ///
+    /// # Safety
+    /// `to` must be valid for writing [`LANES`](Self::LANES) values.
+    unsafe fn store(self, to: *mut f32);
+
+    /// Writes the first `count` lanes (all if there are no more).
+    ///
+    /// # Safety
+    /// As [`store`](Self::store), for `count` values.
+    unsafe fn store_first(self, to: *mut f32, count: usize);
+
+    /// Lane by lane.
+    fn add(self, other: Self) -> Self;
+    /// Lane by lane.
+    fn sub(self, other: Self) -> Self;
+    /// Lane by lane.
+    fn mul(self, other: Self) -> Self;
+    /// `self * factor + summand`, in one rounding where the CPU can.
+    fn mul_add(self, factor: Self, summand: Self) -> Self;
+}
+
+/// Four lanes of plain Rust, for every CPU.
+#[derive(Clone, Copy)]
+pub(crate) struct Portable([f32; 4]);
+
+impl Portable {
+    #[inline(always)]
+    fn zip(self, other: Self, f: impl Fn(f32, f32) -> f32) -> Self {
+        Self(std::array::from_fn(|i| f(self.0[i], other.0[i])))
+    }
+}
+
+impl Vector for Portable {
+    const LANES: usize = 4;
+
+    #[inline(always)]
+    unsafe fn splat(value: f32) -> Self {
+        Self([value; 4])
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        // SAFETY: the caller's promise; an array of f32 in a pointer to f32 may be unaligned to 16 only.
+        Self(unsafe { from.cast::<[f32; 4]>().read() })
+    }
+
+    #[inline(always)]
+    unsafe fn load_first(from: *const f32, count: usize) -> Self {
+        // SAFETY: lanes below `count` may be read.
+        Self(std::array::from_fn(|i| if i < count { unsafe { *from.add(i) } } else { 0.0 }))
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        // SAFETY: the caller's promise.
+        unsafe { to.cast::<[f32; 4]>().write(self.0) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_first(self, to: *mut f32, count: usize) {
+        for (i, value) in self.0.into_iter().enumerate().take(count) {
+            // SAFETY: lanes below `count` may be written.
+            unsafe { *to.add(i) = value }
+        }
+    }
+
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        self.zip(other, |a, b| a + b)
+    }
+
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        self.zip(other, |a, b| a - b)
+    }
+
+    #[inline(always)]
+    fn mul(self, other: Self) -> Self {
+        self.zip(other, |a, b| a * b)
+    }
+
+    #[inline(always)]
+    fn mul_add(self, factor: Self, summand: Self) -> Self {
+        if cfg!(target_arch = "aarch64") {
+            // Every such CPU fuses.
+            Self(std::array::from_fn(|i| self.0[i].mul_add(factor.0[i], summand.0[i])))
+        } else {
+            self.mul(factor).add(summand)
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) use x86::{Avx2, Avx512};
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::Vector;
+    use std::arch::x86_64::*;
+
+    /// Eight lanes, with fused multiplication and addition.
+    #[derive(Clone, Copy)]
+    pub(crate) struct Avx2(__m256);
+
+    /// All ones in the first `count` lanes.
+    #[inline(always)]
+    unsafe fn mask8(count: usize) -> __m256i {
+        const ONES: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
+        let start = 8 - count.min(8);
+        // SAFETY: start <= 8, so eight values from there lie inside; the caller has AVX2.
+        unsafe { _mm256_loadu_si256(ONES.as_ptr().add(start).cast()) }
+    }
+
+    // Below, intrinsics are called in functions that are inlined into one compiled for the instruction
+    // set. SAFETY of all arithmetic: a value of the type exists only where the CPU has it.
+    impl Vector for Avx2 {
+        const LANES: usize = 8;
+
+        #[inline(always)]
+        unsafe fn splat(value: f32) -> Self {
+            // SAFETY: the caller's promise.
+            Self(unsafe { _mm256_set1_ps(value) })
+        }
+
+        #[inline(always)]
+        unsafe fn load(from: *const f32) -> Self {
+            // SAFETY: the caller's promise.
+            Self(unsafe { _mm256_loadu_ps(from) })
+        }
+
+        #[inline(always)]
+        unsafe fn load_first(from: *const f32, count: usize) -> Self {
+            // SAFETY: lanes outside the mask are not read.
+            Self(unsafe { _mm256_maskload_ps(from, mask8(count)) })
+        }
+
+        #[inline(always)]
+        unsafe fn store(self, to: *mut f32) {
+            // SAFETY: the caller's promise.
+            unsafe { _mm256_storeu_ps(to, self.0) }
+        }
+
+        #[inline(always)]
+        unsafe fn store_first(self, to: *mut f32, count: usize) {
+            // SAFETY: lanes outside the mask are not written.
+            unsafe { _mm256_maskstore_ps(to, mask8(count), self.0) }
+        }
+
+        #[inline(always)]
+        fn add(self, other: Self) -> Self {
+            // SAFETY: above.
+            Self(unsafe { _mm256_add_ps(self.0, other.0) })
+        }
+
+        #[inline(always)]
+        fn sub(self, other: Self) -> Self {
+            // SAFETY: above.
+            Self(unsafe { _mm256_sub_ps(self.0, other.0) })
+        }
+
+        #[inline(always)]
+        fn mul(self, other: Self) -> Self {
+            // SAFETY: above.
+            Self(unsafe { _mm256_mul_ps(self.0, other.0) })
+        }
+
+        #[inline(always)]
+        fn mul_add(self, factor: Self, summand: Self) -> Self {
+            // SAFETY: above.
+            Self(unsafe { _mm256_fmadd_ps(self.0, factor.0, summand.0) })
+        }
+    }
+
+    /// Sixteen lanes.
+    #[derive(Clone, Copy)]
+    pub(crate) struct Avx512(__m512);
+
+    #[inline(always)]
+    fn mask16(count: usize) -> __mmask16 {
+        ((1_u32 << count.min(16)) - 1) as __mmask16
+    }
+
+    impl Vector for Avx512 {
+        const LANES: usize = 16;
+
+        #[inline(always)]
+        unsafe fn splat(value: f32) -> Self {
+            // SAFETY: the caller's promise.
+            Self(unsafe { _mm512_set1_ps(value) })
+        }
+
+        #[inline(always)]
+        unsafe fn load(from: *const f32) -> Self {
+            // SAFETY: the caller's promise.
+            Self(unsafe { _mm512_loadu_ps(from) })
+        }
+
+        #[inline(always)]
+        unsafe fn load_first(from: *const f32, count: usize) -> Self {
+            // SAFETY: lanes outside the mask are not read.
+            Self(unsafe { _mm512_maskz_loadu_ps(mask16(count), from) })
+        }
+
+        #[inline(always)]
+        unsafe fn store(self, to: *mut f32) {
+            // SAFETY: the caller's promise.
+            unsafe { _mm512_storeu_ps(to, self.0) }
+        }
+
+        #[inline(always)]
+        unsafe fn store_first(self, to: *mut f32, count: usize) {
+            // SAFETY: lanes outside the mask are not written.
+            unsafe { _mm512_mask_storeu_ps(to, mask16(count), self.0) }
+        }
+
+        #[inline(always)]
+        fn add(self, other: Self) -> Self {
+            // SAFETY: above.
+            Self(unsafe { _mm512_add_ps(self.0, other.0) })
+        }
+
+        #[inline(always)]
+        fn sub(self, other: Self) -> Self {
+            // SAFETY: above.
+            Self(unsafe { _mm512_sub_ps(self.0, other.0) })
+        }
+
+        #[inline(always)]
+        fn mul(self, other: Self) -> Self {
+            // SAFETY: above.
+            Self(unsafe { _mm512_mul_ps(self.0, other.0) })
+        }
+
+        #[inline(always)]
+        fn mul_add(self, factor: Self, summand: Self) -> Self {
+            // SAFETY: above.
+            Self(unsafe { _mm512_fmadd_ps(self.0, factor.0, summand.0) })
+        }
+    }
+}
+
+/// Compiles a function generic over a [`Vector`] for each instruction set.
+///
+/// `unsafe fn name = generic(arguments)` defines `name(isa, arguments)`, which calls `generic::<V>` with
+/// the vector of `isa`. What it calls must be `#[inline(always)]`. The caller promises that the CPU has
+/// `isa`, beside what `generic` asks for.
+macro_rules! for_each_isa {
+    ($(#[$meta:meta])* $vis:vis unsafe fn $name:ident = $generic:ident
+        ($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)?) => {
+        $(#[$meta])*
+        $vis unsafe fn $name(isa: $crate::isa::Isa, $($arg: $ty),*) $(-> $ret)? {
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma")]
+            unsafe fn avx2($($arg: $ty),*) $(-> $ret)? {
+                // SAFETY: the caller's promise.
+                unsafe { $generic::<$crate::simd::Avx2>($($arg),*) }
+            }
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+            unsafe fn avx512($($arg: $ty),*) $(-> $ret)? {
+                // SAFETY: the caller's promise.
+                unsafe { $generic::<$crate::simd::Avx512>($($arg),*) }
+            }
+            match isa {
+                #[cfg(target_arch = "x86_64")]
+                // SAFETY: the caller's promise.
+                $crate::isa::Isa::Avx512 => unsafe { avx512($($arg),*) },
+                #[cfg(target_arch = "x86_64")]
+                // SAFETY: the caller's promise.
+                $crate::isa::Isa::Avx2 => unsafe { avx2($($arg),*) },
+                // SAFETY: the caller's promise.
+                _ => unsafe { $generic::<$crate::simd::Portable>($($arg),*) },
+            }
+        }
+    };
+}
+pub(crate) use for_each_isa;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::isa::{Isa, detected};
+
+    #[inline(always)]
+    unsafe fn triple_first<V: Vector>(x: &[f32], y: &mut [f32], count: usize) {
+        // SAFETY: both slices hold at least `count` values.
+        unsafe {
+            let x = V::load_first(x.as_ptr(), count);
+            x.mul_add(V::splat(2.0), x).store_first(y.as_mut_ptr(), count);
+        }
+    }
+    for_each_isa!(unsafe fn triple = triple_first(x: &[f32], y: &mut [f32], count: usize));
+
+    #[test]
+    fn only_the_first_lanes_are_read_and_written() {
+        let x = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0];
+        for isa in [Isa::Portable, Isa::Avx2, Isa::Avx512] {
+            let lanes = match isa {
+                Isa::Portable => 4,
+                Isa::Avx2 => 8,
+                Isa::Avx512 => 16,
+            };
+            for count in (0..=9).filter(|_| isa <= detected()) {
+                let mut y = [-1.0; 10];
+                // SAFETY: the CPU has it, and the slices are long enough.
+                unsafe { triple(isa, &x, &mut y, count) };
+                for (i, y) in y.into_iter().enumerate() {
+                    let inside = i < count.min(lanes);
+                    assert_eq!(y, if inside { 3.0 * x[i] } else { -1.0 }, "{isa:?} {count}");
+                }
+            }
+        }
+    }
+}
