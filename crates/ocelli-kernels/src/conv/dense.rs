@@ -1,21 +1,24 @@
-//! Dense and grouped convolution as a matrix product: patches times packed weights.
+//! Dense and grouped convolution, computed as it is defined: per output pixel a sum over taps and channels.
 //!
-//! The target is cut into blocks of bands (see [`Pass`]); a block gathers the patches of some hundred
-//! grid points, for as many taps as fit into the L2 cache, and multiplies. Where the kernel is 1 x 1 and
-//! nothing is skipped, the source already is the matrix of patches.
+//! The target is cut into blocks of bands (see [`Pass`]); a block's grid points are cut into tiles, whose
+//! rows are pointers into the source, one per tap. A tap that lies in the padding points to zeros, and
+//! where it does so for a whole tile it is left out. Where a pixel has few channels, the taps of a point are
+//! first gathered into one row.
 
 use super::grid::{Grid, Pass};
-use super::matmul::{Matrix, matmul};
 use super::patches::Points;
 use super::{ConvShape, Form};
 use crate::Scratch;
+use crate::isa::Isa;
+use crate::register::{Dot, Tile, dot_kernels};
 use crate::workers::{apart, count, share};
 use std::ops::Range;
+use std::ptr;
 
-/// Grid points that share one gathering of patches.
+/// Grid points that share one reading of the weights.
 const POINTS: usize = 256;
-/// Elements of a gathered block, half of a usual L2 cache of 1 MiB.
-const PATCHES: usize = 1 << 17;
+/// Below so many channels a tap is too short a sum for its pointers.
+const GATHER_BELOW: usize = 16;
 
 /// One direction of a dense convolution, ready to run.
 #[derive(Clone, Debug)]
@@ -26,6 +29,8 @@ pub(super) struct Dense {
     group: [usize; 2],
     /// Bands that one block covers.
     bands: usize,
+    tile: Tile,
+    gather: bool,
 }
 
 /// What a convolution reads: the source, packed weights and perhaps a bias per target channel.
@@ -44,27 +49,40 @@ struct Part<'a> {
     bands: Range<usize>,
 }
 
+/// The tiles of some points: for each its points, and where it reads and writes.
+#[derive(Default)]
+struct Tiles {
+    points: Vec<Range<usize>>,
+    /// Per tile: how many taps it has, a pointer per tap and point, where each tap's weights begin.
+    taps: Vec<usize>,
+    rows: Vec<*const f32>,
+    offsets: Vec<usize>,
+    /// Per point, where its pixel is.
+    out: Vec<*mut f32>,
+}
+
 impl Dense {
-    pub fn forward(shape: &ConvShape) -> Self {
-        Self::new(Pass::forward(shape), shape.groups)
+    pub fn forward(shape: &ConvShape, isa: Isa) -> Self {
+        Self::new(Pass::forward(shape), shape.groups, isa)
     }
 
-    pub fn backward_input(shape: &ConvShape) -> Self {
-        Self::new(Pass::backward_input(shape), shape.groups)
+    pub fn backward_input(shape: &ConvShape, isa: Isa) -> Self {
+        Self::new(Pass::backward_input(shape), shape.groups, isa)
     }
 
-    fn new(pass: Pass, groups: usize) -> Self {
+    fn new(pass: Pass, groups: usize, isa: Isa) -> Self {
         let group = [pass.source[2] / groups, pass.target[2] / groups];
         let points = pass.grids[0].columns.size;
         let all = pass.batch * pass.bands_per_image() * points;
         // Small problems are cut finer, so that several threads find work.
         let bands = (all / 8).clamp(32, POINTS).div_ceil(points);
-        Self { pass, groups, group, bands }
+        let gather = group[0] < GATHER_BELOW && !pass.is_plain();
+        Self { groups, group, bands, tile: Tile::for_columns(isa, group[1]), gather, pass }
     }
 
     /// Target = convolution of source, plus a bias per target channel.
     pub fn run(&self, operands: Operands<'_>, target: &mut [f32], scratch: &mut Scratch) {
-        let each = apart(self.patches_len() + self.product_len());
+        let each = apart(self.memory());
         let total = self.pass.batch * self.pass.bands_per_image();
         let blocks = total.div_ceil(self.bands);
         let mut rest = target;
@@ -88,18 +106,20 @@ impl Dense {
         target: &mut [f32],
         memory: &mut [f32],
     ) {
-        match operands.bias {
-            Some(bias) => {
-                target.chunks_exact_mut(bias.len()).for_each(|pixel| pixel.copy_from_slice(bias))
+        if self.has_empty_phase() {
+            // Its pixels, and the gaps between phases, stay so.
+            match operands.bias {
+                Some(bias) => target
+                    .chunks_exact_mut(bias.len())
+                    .for_each(|pixel| pixel.copy_from_slice(bias)),
+                None => target.fill(0.0),
             }
-            // Phases without taps, and the gaps between phases, stay so.
-            None if self.has_empty_phase() => target.fill(0.0),
-            None => {}
         }
+        let mut tiles = Tiles::default();
         let mut weights = operands.weights;
         for grid in self.pass.grids.iter().filter(|grid| grid.taps() > 0) {
             for group in 0..self.groups {
-                let (part, after) = weights.split_at(grid.taps() * self.group[0] * self.group[1]);
+                let (part, after) = weights.split_at(self.packed_len(grid));
                 weights = after;
                 let part = Part {
                     operands: Operands { weights: part, ..operands },
@@ -107,65 +127,135 @@ impl Dense {
                     group,
                     bands: bands.clone(),
                 };
-                self.run_part(&part, target, memory);
+                let all = self.points(grid, &bands);
+                for start in all.clone().step_by(POINTS) {
+                    let points = start..(start + POINTS).min(all.end);
+                    if self.gather {
+                        self.gather(&part, points, target, memory, &mut tiles);
+                    } else {
+                        self.point(&part, points, target, memory, &mut tiles);
+                    }
+                    self.multiply(&part, &tiles);
+                }
             }
         }
     }
 
-    /// One group of channels of one phase in one block.
-    fn run_part(&self, part: &Part<'_>, target: &mut [f32], memory: &mut [f32]) {
-        let (patches, product) = memory.split_at_mut(self.patches_len());
-        let [_, outputs] = self.group;
-        let channels = self.pass.target[2];
-        let all = self.points(part.grid, &part.bands);
-        for start in all.clone().step_by(POINTS) {
-            let points = start..(start + POINTS).min(all.end);
-            let channel = part.group * outputs;
-            if self.pass.spread == [1, 1] {
-                let at = (start - all.start) * channels + channel;
-                self.multiply(part, points, patches, &mut target[at..], channels);
-            } else {
-                self.multiply(part, points.clone(), patches, product, outputs);
-                self.scatter(part, points, product, target);
-            }
-        }
-    }
-
-    /// Patches of some points times the weights, into rows `stride` apart.
-    fn multiply(
+    /// Tiles that read the source itself.
+    fn point(
         &self,
         part: &Part<'_>,
         points: Range<usize>,
-        patches: &mut [f32],
-        out: &mut [f32],
-        stride: usize,
+        target: &mut [f32],
+        zeros: &mut [f32],
+        tiles: &mut Tiles,
     ) {
-        let [inputs, outputs] = self.group;
-        let source = part.operands.source;
-        let channels = part.group * inputs..(part.group + 1) * inputs;
-        for taps in self.chunks(part.grid) {
-            let depth = taps.len() * inputs;
-            let a = if self.pass.is_plain() {
-                let width = self.pass.source[2];
-                Matrix {
-                    data: &source[points.start * width + channels.start..],
-                    strides: [width, 1],
+        let [height, width, channels] = self.pass.source;
+        let (source, group) = (part.operands.source, part.group * self.group[0]);
+        let zeros = &mut zeros[..self.group[0]];
+        zeros.fill(0.0);
+        let weights = self.group[0] * self.tile.columns();
+        self.place(part, points, target, tiles);
+        for points in &tiles.points {
+            let mut live = 0;
+            for (i, row_tap) in part.grid.rows.taps.iter().enumerate() {
+                for (j, column_tap) in part.grid.columns.taps.iter().enumerate() {
+                    let mut any = false;
+                    let here = points.clone().map(|point| {
+                        let [image, row, column] = part.grid.position(point);
+                        let y = part.grid.rows.source(row, *row_tap, height);
+                        let x = part.grid.columns.source(column, *column_tap, width);
+                        let (Some(y), Some(x)) = (y, x) else { return zeros.as_ptr() };
+                        any = true;
+                        source[((image * height + y) * width + x) * channels + group..].as_ptr()
+                    });
+                    tiles.rows.extend(here);
+                    if any {
+                        tiles.offsets.push((i * part.grid.columns.taps.len() + j) * weights);
+                        live += 1;
+                    } else {
+                        tiles.rows.truncate(tiles.rows.len() - points.len());
+                    }
                 }
-            } else {
-                let from = Points { pass: &self.pass, grid: part.grid, channels: channels.clone() };
-                from.gather(source, points.clone(), taps.clone(), patches);
-                Matrix { data: patches, strides: [depth, 1] }
-            };
-            let weights = &part.operands.weights[taps.start * inputs * outputs..];
-            let accumulate = part.operands.bias.is_some() || taps.start > 0;
-            matmul(
-                [points.len(), outputs, depth],
-                a,
-                Matrix { data: weights, strides: [outputs, 1] },
-                out,
-                stride,
-                accumulate,
-            );
+            }
+            tiles.taps.push(live);
+        }
+    }
+
+    /// Tiles that read rows of patches, which are gathered first.
+    fn gather(
+        &self,
+        part: &Part<'_>,
+        points: Range<usize>,
+        target: &mut [f32],
+        patches: &mut [f32],
+        tiles: &mut Tiles,
+    ) {
+        let depth = part.grid.taps() * self.group[0];
+        let channels = part.group * self.group[0]..(part.group + 1) * self.group[0];
+        let from = Points { pass: &self.pass, grid: part.grid, channels };
+        from.gather(part.operands.source, points.clone(), 0..part.grid.taps(), patches, depth);
+        self.place(part, points.clone(), target, tiles);
+        tiles.rows.extend(patches.chunks_exact(depth).take(points.len()).map(<[f32]>::as_ptr));
+        tiles.taps.resize(tiles.points.len(), 1);
+        tiles.offsets.resize(tiles.points.len(), 0);
+    }
+
+    /// Cuts points into tiles and finds their pixels in a block of the target.
+    fn place(&self, part: &Part<'_>, points: Range<usize>, target: &mut [f32], tiles: &mut Tiles) {
+        let Tiles { points: pieces, taps, rows, offsets, out } = tiles;
+        (taps.clear(), rows.clear(), offsets.clear(), out.clear(), pieces.clear());
+        pieces.extend(self.tile.cut(points.clone()));
+        let [height, width, channels] = self.pass.target;
+        let group = part.group * self.group[1];
+        let start = self.pass.band_start(part.bands.start);
+        // One pointer for all: taking part of a slice anew would end what the others may do.
+        let (first, len) = (target.as_mut_ptr(), target.len());
+        out.extend(points.map(|point| {
+            let [image, row, column] = part.grid.position(point);
+            let y = image * height + row * self.pass.spread[0] + part.grid.rows.first;
+            let x = column * self.pass.spread[1] + part.grid.columns.first;
+            let at = (y * width + x) * channels + group - start;
+            assert!(at + self.group[1] <= len, "a point outside its block");
+            first.wrapping_add(at)
+        }));
+    }
+
+    /// Sums up all tiles, panel by panel.
+    fn multiply(&self, part: &Part<'_>, tiles: &Tiles) {
+        let outputs = self.group[1];
+        let depth = self.group[0] * if self.gather { part.grid.taps() } else { 1 };
+        let kernels = dot_kernels(self.tile);
+        let panel_len = part.grid.taps() * self.group[0] * self.tile.columns();
+        for (panel, column) in
+            part.operands.weights.chunks_exact(panel_len).zip((0..).step_by(self.tile.columns()))
+        {
+            let columns = self.tile.columns().min(outputs - column);
+            let bias = part.operands.bias.map_or(ptr::null(), |bias| {
+                bias[part.group * outputs + column..][..columns].as_ptr()
+            });
+            let (mut rows, mut offsets, mut out) =
+                (&tiles.rows[..], &tiles.offsets[..], &tiles.out[..]);
+            for (points, &taps) in tiles.points.iter().zip(&tiles.taps) {
+                let job = Dot {
+                    taps,
+                    depth,
+                    rows: rows.as_ptr(),
+                    offsets: offsets.as_ptr(),
+                    panel: panel.as_ptr(),
+                    out: out.as_ptr(),
+                    column,
+                    columns,
+                    bias,
+                };
+                // SAFETY: `rows` holds a pointer per tap and point to `depth` values of the source, of
+                // zeros or of patches; `out` one per point to all columns of its pixel, in the block's own
+                // part of the target; a tap's weights lie inside the panel. The plan's CPU is this one.
+                unsafe { kernels[points.len() - 1](&job) };
+                rows = &rows[taps * points.len()..];
+                offsets = &offsets[taps..];
+                out = &out[points.len()..];
+            }
         }
     }
 
@@ -183,64 +273,41 @@ impl Dense {
         line(bands.start) * grid.columns.size..line(bands.end) * grid.columns.size
     }
 
-    /// Ranges of taps whose patches fit into the memory for them.
-    fn chunks(&self, grid: &Grid) -> impl Iterator<Item = Range<usize>> {
-        let (taps, step) = (grid.taps(), self.taps_at_once());
-        (0..taps).step_by(step).map(move |start| start..(start + step).min(taps))
-    }
-
-    fn taps_at_once(&self) -> usize {
-        (PATCHES / (POINTS * self.group[0])).max(1)
-    }
-
-    fn patches_len(&self) -> usize {
+    /// Values of working memory for one thread: patches, or a pixel of zeros.
+    fn memory(&self) -> usize {
         let taps = self.pass.grids.iter().map(Grid::taps).max().unwrap_or(0);
-        if self.pass.is_plain() {
-            0
-        } else {
-            POINTS * self.group[0] * self.taps_at_once().min(taps)
-        }
+        self.group[0] * if self.gather { POINTS * taps } else { 1 }
     }
 
-    fn product_len(&self) -> usize {
-        if self.pass.spread == [1, 1] { 0 } else { POINTS * self.group[1] }
+    /// Values of the packed weights of a phase and group.
+    fn packed_len(&self, grid: &Grid) -> usize {
+        grid.taps() * self.group[0] * self.group[1].next_multiple_of(self.tile.columns())
     }
 
-    /// Puts the results of grid points where their pixels are.
-    fn scatter(&self, part: &Part<'_>, points: Range<usize>, product: &[f32], target: &mut [f32]) {
-        let [height, width, channels] = self.pass.target;
-        let (rows, columns) = (&part.grid.rows, &part.grid.columns);
-        let channel = part.group * self.group[1];
-        let start = self.pass.band_start(part.bands.start);
-        for (point, values) in points.zip(product.chunks_exact(self.group[1])) {
-            let (line, column) = (point / columns.size, point % columns.size);
-            let (image, row) = (line / rows.size, line % rows.size);
-            let y = image * height + row * self.pass.spread[0] + rows.first;
-            let x = column * self.pass.spread[1] + columns.first;
-            target[(y * width + x) * channels + channel - start..][..values.len()]
-                .copy_from_slice(values);
-        }
-    }
-
-    /// Weights `[O, kH, kW, I]` in the order [`run`](Self::run) reads them: per phase and group a matrix
-    /// [taps and source channels, target channels].
+    /// Weights `[O, kH, kW, I]` in the order [`run`](Self::run) reads them: per phase and group panels
+    /// [taps, source channels, columns of the tile], filled up with zeros.
     pub fn pack(&self, form: Form, shape: &ConvShape, w: &[f32]) -> Vec<f32> {
         let [inputs, outputs] = self.group;
-        let (kernel_taps, [_, kernel_width]) = (shape.kernel[0] * shape.kernel[1], shape.kernel);
-        let mut packed = Vec::with_capacity(w.len());
+        let (kernel_taps, columns) = (shape.kernel[0] * shape.kernel[1], self.tile.columns());
+        let all: usize = self.pass.grids.iter().map(|grid| self.packed_len(grid)).sum();
+        let mut packed = vec![0.0; all * self.groups];
+        let mut rows = packed.chunks_exact_mut(columns);
         for grid in &self.pass.grids {
             for g in 0..self.groups {
-                for row in &grid.rows.taps {
-                    for column in &grid.columns.taps {
-                        let tap = row.index * kernel_width + column.index;
-                        for i in 0..inputs {
+                for start in (0..outputs).step_by(columns) {
+                    let panel = start..(start + columns).min(outputs);
+                    for tap in grid.kernel_taps(shape.kernel[1]) {
+                        for (i, row) in (0..inputs).zip(&mut rows) {
                             match form {
-                                Form::Forward => packed.extend((0..outputs).map(|o| {
-                                    w[((g * outputs + o) * kernel_taps + tap) * inputs + i]
-                                })),
-                                Form::BackwardInput => packed.extend_from_slice(
+                                Form::Forward => {
+                                    row.iter_mut().zip(panel.clone()).for_each(|(value, o)| {
+                                        let o = g * outputs + o;
+                                        *value = w[(o * kernel_taps + tap) * inputs + i];
+                                    })
+                                }
+                                Form::BackwardInput => row[..panel.len()].copy_from_slice(
                                     &w[((g * inputs + i) * kernel_taps + tap) * outputs..]
-                                        [..outputs],
+                                        [panel.clone()],
                                 ),
                             }
                         }

@@ -78,6 +78,22 @@ impl Grid {
     pub fn taps(&self) -> usize {
         self.rows.taps.len() * self.columns.taps.len()
     }
+
+    /// Image, row and column of a grid point; points are numbered in reading order over all images.
+    pub fn position(&self, point: usize) -> [usize; 3] {
+        let (line, column) = (point / self.columns.size, point % self.columns.size);
+        [line / self.rows.size, line % self.rows.size, column]
+    }
+
+    /// Which taps of the kernel, row by row, each grid point has, in the grid's order.
+    pub fn kernel_taps(&self, kernel_width: usize) -> impl Iterator<Item = usize> {
+        let row = move |row: &Tap| row.index * kernel_width;
+        self.rows
+            .taps
+            .iter()
+            .map(row)
+            .flat_map(move |first| self.columns.taps.iter().map(move |column| first + column.index))
+    }
 }
 
 /// A convolution of a source into a target, as one grid per phase. Images are `[rows, columns, channels]`.

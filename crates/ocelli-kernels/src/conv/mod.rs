@@ -9,7 +9,6 @@ mod dense;
 mod depthwise;
 mod depthwise_weight;
 mod grid;
-mod matmul;
 mod patches;
 mod shape;
 mod sums;
@@ -18,6 +17,7 @@ mod weight;
 pub use shape::ConvShape;
 pub use sums::sum_rows;
 
+use crate::isa::{self, Isa};
 use crate::{Padding, Scratch, ShapeError};
 use dense::{Dense, Operands};
 use depthwise::Depthwise;
@@ -37,7 +37,7 @@ pub enum Form {
 #[derive(Clone, Debug)]
 pub struct Packed {
     form: Form,
-    key: ConvShape,
+    key: Key,
     data: Vec<f32>,
 }
 
@@ -72,8 +72,12 @@ impl Packed {
 #[derive(Clone, Debug)]
 pub struct Conv {
     shape: ConvShape,
+    isa: Isa,
     kernel: Kernel,
 }
+
+/// What the order of packed weights depends on.
+type Key = (Isa, ConvShape);
 
 /// Forward and backward to the input, by the same kernel.
 #[derive(Clone, Debug)]
@@ -89,6 +93,7 @@ impl Conv {
     /// If the shape does not pass [`ConvShape::check`].
     pub fn plan(shape: ConvShape) -> Result<Conv, ShapeError> {
         shape.check()?;
+        let isa = isa::current();
         let depthwise = shape.groups == shape.in_channels
             && shape.groups == shape.out_channels
             && shape.groups > 1;
@@ -99,11 +104,11 @@ impl Conv {
             }
         } else {
             Kernel::Dense {
-                forward: Dense::forward(&shape),
-                backward: Dense::backward_input(&shape),
+                forward: Dense::forward(&shape, isa),
+                backward: Dense::backward_input(&shape, isa),
             }
         };
-        Ok(Conv { shape, kernel })
+        Ok(Conv { shape, isa, kernel })
     }
 
     /// The shape planned for.
@@ -135,10 +140,9 @@ impl Conv {
         w.key == self.key(w.form)
     }
 
-    /// What the order of packed weights depends on.
-    fn key(&self, form: Form) -> ConvShape {
+    fn key(&self, form: Form) -> Key {
         let any_image = ConvShape { batch: 0, height: 0, width: 0, ..self.shape };
-        match form {
+        let shape = match form {
             Form::Forward => ConvShape {
                 stride: [1, 1],
                 dilation: [1, 1],
@@ -152,7 +156,8 @@ impl Conv {
                 let [rows, columns] = self.shape.stride;
                 ConvShape { height: height.min(rows), width: width.min(columns), ..any_image }
             }
-        }
+        };
+        (self.isa, shape)
     }
 
     /// y `[N, oH, oW, O]` of x `[N, H, W, C]`, with an optional bias `[O]`.
@@ -208,7 +213,9 @@ impl Conv {
         assert_eq!(dy.len(), self.shape.y_len(), "length of dy for {:?}", self.shape);
         assert_eq!(dw.len(), self.shape.w_len(), "length of dw for {:?}", self.shape);
         match &self.kernel {
-            Kernel::Dense { .. } => weight::backward_weight(&self.shape, x, dy, dw, scratch),
+            Kernel::Dense { .. } => {
+                weight::backward_weight(&self.shape, self.isa, x, dy, dw, scratch)
+            }
             Kernel::Depthwise { .. } => {
                 depthwise_weight::backward_weight(&self.shape, x, dy, dw, scratch)
             }

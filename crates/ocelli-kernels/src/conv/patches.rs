@@ -12,17 +12,23 @@ pub(super) struct Points<'a> {
 }
 
 impl Points<'_> {
-    /// Writes the patches of some points, for some taps, as a dense matrix into `out`.
+    /// Writes the patches of some points, for some taps, into rows of `out` that are `stride` apart.
     ///
     /// Points and taps are numbered in reading order, taps by their order in the grid.
-    pub fn gather(&self, x: &[f32], points: Range<usize>, taps: Range<usize>, out: &mut [f32]) {
+    pub fn gather(
+        &self,
+        x: &[f32],
+        points: Range<usize>,
+        taps: Range<usize>,
+        out: &mut [f32],
+        stride: usize,
+    ) {
         let (rows, columns) = (&self.grid.rows, &self.grid.columns);
         let width = self.channels.len() * taps.len();
         let [height, _, _] = self.pass.source;
-        for (point, out) in points.zip(out.chunks_exact_mut(width)) {
-            let (line, column) = (point / columns.size, point % columns.size);
-            let (image, row) = (line / rows.size, line % rows.size);
-            let mut rest = out;
+        for (point, out) in points.zip(out.chunks_exact_mut(stride)) {
+            let [image, row, column] = self.grid.position(point);
+            let mut rest = &mut out[..width];
             let mut tap = taps.start;
             while tap < taps.end {
                 // One kernel row, or what of it belongs to the taps asked for.

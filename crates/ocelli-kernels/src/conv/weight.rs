@@ -5,9 +5,10 @@
 
 use super::ConvShape;
 use super::grid::Pass;
-use super::matmul::{Matrix, matmul};
 use super::patches::Points;
 use crate::Scratch;
+use crate::isa::Isa;
+use crate::register::{Outer, Tile, lanes, outer_kernels};
 use crate::workers::{add_in_order, apart, count, share};
 use std::ops::Range;
 
@@ -22,6 +23,7 @@ const ACCUMULATORS: usize = 1 << 23;
 /// dw `[O, kH, kW, I]` of x and dy.
 pub(super) fn backward_weight(
     shape: &ConvShape,
+    isa: Isa,
     x: &[f32],
     dy: &[f32],
     dw: &mut [f32],
@@ -34,17 +36,17 @@ pub(super) fn backward_weight(
     if slices == 0 {
         return dw.fill(0.0);
     }
-    let products = Products { shape, pass: Pass::forward(shape), x, dy };
+    let products = Products { shape, isa, pass: Pass::forward(shape), x, dy };
     let each = apart(products.patches_len());
     let [sums, memory] =
         scratch.parts([if slices > 1 { slices * dw.len() } else { 0 }, count(slices) * each]);
     let len = dw.len();
     let accumulators = if slices > 1 { &mut *sums } else { &mut *dw };
     share(accumulators.chunks_exact_mut(len).enumerate(), memory, each, |(i, sum), patches| {
-        sum.fill(0.0);
         let end = ((i + 1) * slice).min(all);
         for start in (i * slice..end).step_by(POINTS) {
-            products.add(start..(start + POINTS).min(end), sum, patches);
+            let first = start == i * slice;
+            products.add(start..(start + POINTS).min(end), first, sum, patches);
         }
     });
     if slices > 1 {
@@ -55,42 +57,103 @@ pub(super) fn backward_weight(
 /// The products of all output pixels with their patches.
 struct Products<'a> {
     shape: &'a ConvShape,
+    isa: Isa,
     pass: Pass,
     x: &'a [f32],
     dy: &'a [f32],
 }
 
+/// A matrix whose rows, one per pixel, are read by whole vectors.
+struct Patches<'a> {
+    data: &'a [f32],
+    stride: usize,
+    /// Values of a row that count.
+    width: usize,
+}
+
 impl Products<'_> {
+    /// Whether x itself is the matrix of patches, and may be read by whole vectors.
+    fn is_plain(&self) -> bool {
+        let inputs = self.shape.group_in();
+        self.pass.is_plain() && inputs % Tile::for_columns(self.isa, inputs).columns() == 0
+    }
+
     fn taps_at_once(&self) -> usize {
         (PATCHES / (POINTS * self.shape.group_in())).clamp(1, self.pass.grids[0].taps())
     }
 
-    fn patches_len(&self) -> usize {
-        if self.pass.is_plain() { 0 } else { POINTS * self.shape.group_in() * self.taps_at_once() }
+    fn stride(&self, width: usize) -> usize {
+        // So wide a tile as there is.
+        width.next_multiple_of(2 * lanes(self.isa))
     }
 
-    /// Adds what some output pixels contribute.
-    fn add(&self, points: Range<usize>, sum: &mut [f32], patches: &mut [f32]) {
+    fn patches_len(&self) -> usize {
+        if self.is_plain() {
+            0
+        } else {
+            POINTS * self.stride(self.shape.group_in() * self.taps_at_once())
+        }
+    }
+
+    /// Adds what some output pixels contribute; the first ones overwrite.
+    fn add(&self, points: Range<usize>, first: bool, sum: &mut [f32], patches: &mut [f32]) {
         let (shape, grid) = (self.shape, &self.pass.grids[0]);
         let (inputs, outputs) = (shape.group_in(), shape.group_out());
         let depth = grid.taps() * inputs;
         for group in 0..shape.groups {
             let channels = group * inputs..(group + 1) * inputs;
             let dy = &self.dy[points.start * shape.out_channels + group * outputs..];
-            let a = Matrix { data: dy, strides: [1, shape.out_channels] };
             let from = Points { pass: &self.pass, grid, channels: channels.clone() };
-            for first in (0..grid.taps()).step_by(self.taps_at_once()) {
-                let taps = first..(first + self.taps_at_once()).min(grid.taps());
+            for tap in (0..grid.taps()).step_by(self.taps_at_once()) {
+                let taps = tap..(tap + self.taps_at_once()).min(grid.taps());
                 let width = taps.len() * inputs;
-                let b = if self.pass.is_plain() {
+                let patches = if self.is_plain() {
                     let start = points.start * shape.in_channels + channels.start;
-                    Matrix { data: &self.x[start..], strides: [shape.in_channels, 1] }
+                    Patches { data: &self.x[start..], stride: shape.in_channels, width }
                 } else {
-                    from.gather(self.x, points.clone(), taps, patches);
-                    Matrix { data: patches, strides: [width, 1] }
+                    let stride = self.stride(width);
+                    from.gather(self.x, points.clone(), taps, patches, stride);
+                    Patches { data: patches, stride, width }
                 };
-                let sum = &mut sum[group * outputs * depth + first * inputs..];
-                matmul([outputs, width, points.len()], a, b, sum, depth, true);
+                let sum = &mut sum[group * outputs * depth + tap * inputs..];
+                self.multiply(points.len(), dy, &patches, sum, depth, !first);
+            }
+        }
+    }
+
+    /// dyᵀ times patches into rows of `sum`, `stride` apart.
+    fn multiply(
+        &self,
+        points: usize,
+        dy: &[f32],
+        patches: &Patches<'_>,
+        sum: &mut [f32],
+        stride: usize,
+        accumulate: bool,
+    ) {
+        let outputs = self.shape.group_out();
+        let tile = Tile::for_columns(self.isa, patches.width);
+        let kernels = outer_kernels(tile);
+        for column in (0..patches.width).step_by(tile.columns()) {
+            let b = &patches.data[column..][..(points - 1) * patches.stride + tile.columns()];
+            for rows in tile.cut(0..outputs) {
+                let a = &dy[rows.start..][..(points - 1) * self.shape.out_channels + rows.len()];
+                let columns = tile.columns().min(patches.width - column);
+                let c =
+                    &mut sum[rows.start * stride + column..][..(rows.len() - 1) * stride + columns];
+                let job = Outer {
+                    depth: points,
+                    a: a.as_ptr(),
+                    a_stride: self.shape.out_channels,
+                    b: b.as_ptr(),
+                    b_stride: patches.stride,
+                    c: c.as_mut_ptr(),
+                    c_stride: stride,
+                    columns,
+                    accumulate,
+                };
+                // SAFETY: a, b and c have just been cut to what the job reads and writes.
+                unsafe { kernels[rows.len() - 1](&job) };
             }
         }
     }
