@@ -49,16 +49,32 @@ struct Part<'a> {
     bands: Range<usize>,
 }
 
+/// The pixel of the source that a grid point's taps are relative to. It need not lie in the image.
+struct Spot {
+    row: usize,
+    column: usize,
+    /// Where it begins in the source.
+    source: usize,
+}
+
 /// The tiles of some points: for each its points, and where it reads and writes.
 #[derive(Default)]
 struct Tiles {
     points: Vec<Range<usize>>,
+    spots: Vec<Spot>,
     /// Per tile: how many taps it has, a pointer per tap and point, where each tap's weights begin.
     taps: Vec<usize>,
     rows: Vec<*const f32>,
     offsets: Vec<usize>,
     /// Per point, where its pixel is.
     out: Vec<*mut f32>,
+}
+
+impl Tiles {
+    fn clear(&mut self) {
+        let Self { points, spots, taps, rows, offsets, out } = self;
+        (points.clear(), spots.clear(), taps.clear(), rows.clear(), offsets.clear(), out.clear());
+    }
 }
 
 impl Dense {
@@ -151,31 +167,34 @@ impl Dense {
         tiles: &mut Tiles,
     ) {
         let [height, width, channels] = self.pass.source;
-        let (source, group) = (part.operands.source, part.group * self.group[0]);
+        let source = &part.operands.source[part.group * self.group[0]..];
         let zeros = &mut zeros[..self.group[0]];
         zeros.fill(0.0);
-        let weights = self.group[0] * self.tile.columns();
         self.place(part, points, target, tiles);
+        let weights = self.group[0] * self.tile.columns();
+        let (mut spots, spread) = (&tiles.spots[..], channels as isize);
         for points in &tiles.points {
+            let (here, after) = spots.split_at(points.len());
+            spots = after;
             let mut live = 0;
-            for (i, row_tap) in part.grid.rows.taps.iter().enumerate() {
-                for (j, column_tap) in part.grid.columns.taps.iter().enumerate() {
-                    let mut any = false;
-                    let here = points.clone().map(|point| {
-                        let [image, row, column] = part.grid.position(point);
-                        let y = part.grid.rows.source(row, *row_tap, height);
-                        let x = part.grid.columns.source(column, *column_tap, width);
-                        let (Some(y), Some(x)) = (y, x) else { return zeros.as_ptr() };
+            for (index, [row, column]) in part.grid.offsets().enumerate() {
+                let away = (row * width as isize + column) * spread;
+                let mut any = false;
+                tiles.rows.extend(here.iter().map(|spot| {
+                    let y = spot.row.wrapping_add_signed(row);
+                    let x = spot.column.wrapping_add_signed(column);
+                    if y < height && x < width {
                         any = true;
-                        source[((image * height + y) * width + x) * channels + group..].as_ptr()
-                    });
-                    tiles.rows.extend(here);
-                    if any {
-                        tiles.offsets.push((i * part.grid.columns.taps.len() + j) * weights);
-                        live += 1;
+                        source[spot.source.wrapping_add_signed(away)..].as_ptr()
                     } else {
-                        tiles.rows.truncate(tiles.rows.len() - points.len());
+                        zeros.as_ptr()
                     }
+                }));
+                if any {
+                    tiles.offsets.push(index * weights);
+                    live += 1;
+                } else {
+                    tiles.rows.truncate(tiles.rows.len() - points.len());
                 }
             }
             tiles.taps.push(live);
@@ -201,24 +220,27 @@ impl Dense {
         tiles.offsets.resize(tiles.points.len(), 0);
     }
 
-    /// Cuts points into tiles and finds their pixels in a block of the target.
+    /// Cuts points into tiles and finds their pixels in the source and in a block of the target.
     fn place(&self, part: &Part<'_>, points: Range<usize>, target: &mut [f32], tiles: &mut Tiles) {
-        let Tiles { points: pieces, taps, rows, offsets, out } = tiles;
-        (taps.clear(), rows.clear(), offsets.clear(), out.clear(), pieces.clear());
-        pieces.extend(self.tile.cut(points.clone()));
-        let [height, width, channels] = self.pass.target;
+        tiles.clear();
+        tiles.points.extend(self.tile.cut(points.clone()));
+        let ([_, width, channels], grid) = (self.pass.target, part.grid);
+        let [source_height, source_width, source_channels] = self.pass.source;
+        let [row_spread, column_spread] = self.pass.spread;
         let group = part.group * self.group[1];
         let start = self.pass.band_start(part.bands.start);
         // One pointer for all: taking part of a slice anew would end what the others may do.
         let (first, len) = (target.as_mut_ptr(), target.len());
-        out.extend(points.map(|point| {
-            let [image, row, column] = part.grid.position(point);
-            let y = image * height + row * self.pass.spread[0] + part.grid.rows.first;
-            let x = column * self.pass.spread[1] + part.grid.columns.first;
+        for [image, row, column] in grid.positions(points) {
+            let y = image * self.pass.target[0] + row * row_spread + grid.rows.first;
+            let x = column * column_spread + grid.columns.first;
             let at = (y * width + x) * channels + group - start;
             assert!(at + self.group[1] <= len, "a point outside its block");
-            first.wrapping_add(at)
-        }));
+            tiles.out.push(first.wrapping_add(at));
+            let (row, column) = (row * grid.rows.step, column * grid.columns.step);
+            let pixel = (image * source_height + row) * source_width + column;
+            tiles.spots.push(Spot { row, column, source: pixel * source_channels });
+        }
     }
 
     /// Sums up all tiles, panel by panel.

@@ -6,6 +6,7 @@
 //! stride-1 convolutions of dy, and one description serves both directions.
 
 use super::ConvShape;
+use std::ops::Range;
 
 /// One kernel row (or column) as seen from a grid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +84,30 @@ impl Grid {
     pub fn position(&self, point: usize) -> [usize; 3] {
         let (line, column) = (point / self.columns.size, point % self.columns.size);
         [line / self.rows.size, line % self.rows.size, column]
+    }
+
+    /// The positions of neighbouring points, without a division for each.
+    pub fn positions(&self, points: Range<usize>) -> impl Iterator<Item = [usize; 3]> {
+        let [mut image, mut row, mut column] = self.position(points.start);
+        points.map(move |_| {
+            let here = [image, row, column];
+            column += 1;
+            if column == self.columns.size {
+                (column, row) = (0, row + 1);
+            }
+            if row == self.rows.size {
+                (row, image) = (0, image + 1);
+            }
+            here
+        })
+    }
+
+    /// The offsets of the taps, row by row.
+    pub fn offsets(&self) -> impl Iterator<Item = [isize; 2]> {
+        self.rows
+            .taps
+            .iter()
+            .flat_map(|row| self.columns.taps.iter().map(|column| [row.offset, column.offset]))
     }
 
     /// Which taps of the kernel, row by row, each grid point has, in the grid's order.
