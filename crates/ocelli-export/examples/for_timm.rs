@@ -10,7 +10,7 @@ use ocelli_core::ClassNames;
 use ocelli_core::random::key_of;
 use ocelli_export::{open, save};
 use ocelli_models::{ModelArgs, ModelConfig, PadType, architecture, create};
-use ocelli_nn::{Classifier, Device, Pass, Tensor};
+use ocelli_nn::{Classifier, Feature, Pass};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let root = PathBuf::from(std::env::args().nth(1).ok_or("wants a folder to write to")?);
@@ -39,7 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let model = open(&root.join(folder))?.model;
         let shape = [2, 70, 102, 3];
         let images: Vec<f32> = (0..shape.iter().product()).map(input).collect();
-        let images = Tensor::from_vec(images, shape.to_vec(), &Device::Cpu)?;
+        let images = Feature::from_vec(images, &shape)?;
         let logits: Vec<Vec<f32>> = model.logits(&images, &mut Pass::eval())?.to_vec2()?;
         let answer = serde_json::json!({ "input": shape, "logits": logits });
         std::fs::write(root.join(format!("{folder}.json")), answer.to_string())?;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use ocelli_core::{ClassNames, DecodeLimits, Image, Preprocess, decode};
-use ocelli_nn::{Classifier, Device, Pass, Tensor};
+use ocelli_nn::{Classifier, Feature, Pass};
 use serde::Serialize;
 
 use crate::{ExportError, LoadedModel, open};
@@ -91,9 +91,7 @@ impl Predictor {
         for (image, out) in images.iter().zip(pixels.chunks_exact_mut(height * width * 3)) {
             preprocess.run(image, out);
         }
-        let shape = (images.len(), height, width, 3);
-        let batch =
-            Tensor::from_vec(pixels, shape, &Device::Cpu).map_err(ocelli_nn::Error::from)?;
+        let batch = Feature::from_vec(pixels, &[images.len(), height, width, 3])?;
         let logits = self.loaded.model.logits(&batch, &mut Pass::eval())?;
         Ok(logits.to_vec2().map_err(ocelli_nn::Error::from)?)
     }

@@ -39,12 +39,12 @@ pub trait Classifier: Send + Sync {
     /// Where the features do not fit the head.
     fn head(&self, features: &Feature, pass: &mut Pass) -> Result<Feature>;
 
-    /// From normalised images `[N, H, W, 3]` to logits `[N, classes]`.
+    /// From normalised images `[N, H, W, 3]` to logits `[N, classes]`, as a tensor to compute a loss from.
     ///
     /// # Errors
     /// Where the images do not fit the network.
-    fn logits(&self, images: &Tensor, pass: &mut Pass) -> Result<Tensor> {
-        let features = self.features(&Feature::new(images.clone()), pass)?;
-        Ok(self.head(&features, pass)?.tensor().clone())
+    fn logits(&self, images: &Feature, pass: &mut Pass) -> Result<Tensor> {
+        let features = self.features(images, pass)?;
+        self.head(&features, pass)?.tensor()
     }
 }

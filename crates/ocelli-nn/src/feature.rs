@@ -1,35 +1,102 @@
 //! What flows between layers.
 
-use candle_core::Tensor;
+use std::sync::Arc;
+
+use candle_core::{Device, Tensor};
 use ocelli_graph::ValueId;
 
-/// A feature map `[N, H, W, C]` or vector `[N, C]` between two layers, and its place in the recording, if
-/// the pass is recorded.
+use crate::memory::Buffer;
+use crate::tape::Node;
+use crate::{Error, Result};
+
+/// A feature map `[N, H, W, C]` or vector `[N, C]` between two layers, and its place in the pass: on its tape
+/// if it learns, in the recording if it records.
 #[derive(Clone, Debug)]
 pub struct Feature {
-    tensor: Tensor,
+    dims: Vec<usize>,
+    values: Arc<Buffer>,
+    pub(crate) origin: Origin,
     value: Option<ValueId>,
 }
 
+/// Where a gradient goes.
+#[derive(Clone, Debug)]
+pub(crate) enum Origin {
+    /// Nowhere.
+    Constant,
+    /// To a node of a tape.
+    Node(Node),
+    /// To candle, which made it.
+    Candle(Tensor),
+}
+
 impl Feature {
-    /// A feature from a tensor of one's own. A pass that records refuses it, as it cannot know where it
-    /// came from.
-    pub fn new(tensor: Tensor) -> Self {
-        Self { tensor, value: None }
+    /// A feature from values of one's own, `[N, H, W, C]` or `[N, C]`; nothing is copied.
+    ///
+    /// # Errors
+    /// Where there are more or fewer values than the axes say.
+    pub fn from_vec(values: Vec<f32>, dims: &[usize]) -> Result<Self> {
+        if values.len() != dims.iter().product::<usize>() {
+            let reason = format!("{} values are not {dims:?}", values.len());
+            return Err(Error::shape("feature", reason));
+        }
+        Ok(Self::made(dims, Buffer::from_vec(values), Origin::Constant))
     }
 
-    pub(crate) fn recorded(tensor: Tensor, value: Option<ValueId>) -> Self {
-        Self { tensor, value }
+    /// A feature from a tensor of one's own, f32 on the CPU. If candle tracks the tensor, gradients flow back
+    /// into it. A pass that records refuses it, as it cannot know where it came from.
+    ///
+    /// # Errors
+    /// Where the tensor is of another type.
+    pub fn new(tensor: &Tensor) -> Result<Self> {
+        let values = Buffer::from_vec(tensor.flatten_all()?.to_vec1()?);
+        let origin = match tensor.track_op() {
+            true => Origin::Candle(tensor.clone()),
+            false => Origin::Constant,
+        };
+        Ok(Self::made(tensor.dims(), values, origin))
     }
 
-    /// The values, `[N, H, W, C]` or `[N, C]`.
-    pub fn tensor(&self) -> &Tensor {
-        &self.tensor
+    pub(crate) fn made(dims: &[usize], values: Buffer, origin: Origin) -> Self {
+        Self { dims: dims.to_vec(), values: Arc::new(values), origin, value: None }
+    }
+
+    /// The same values under other axes.
+    pub(crate) fn reshaped(self, dims: &[usize]) -> Self {
+        debug_assert_eq!(self.values.len(), dims.iter().product::<usize>());
+        Self { dims: dims.to_vec(), ..self }
+    }
+
+    pub(crate) fn recorded(self, value: Option<ValueId>) -> Self {
+        Self { value, ..self }
+    }
+
+    /// A copy of the values as a tensor, `[N, H, W, C]` or `[N, C]`. In a pass that learns candle tracks it, and
+    /// [`Pass::backward`](crate::Pass::backward) carries its gradient on into the network.
+    ///
+    /// # Errors
+    /// Where candle cannot hold it.
+    pub fn tensor(&self) -> Result<Tensor> {
+        let tensor = Tensor::from_vec(self.values.to_vec(), self.dims.as_slice(), &Device::Cpu)?;
+        match &self.origin {
+            Origin::Constant => Ok(tensor),
+            Origin::Node(node) => node.leaf(&tensor),
+            Origin::Candle(tensor) => Ok(tensor.clone()),
+        }
+    }
+
+    /// The values in reading order, channels last.
+    pub fn values(&self) -> &[f32] {
+        &self.values
+    }
+
+    pub(crate) fn shared(&self) -> Arc<Buffer> {
+        self.values.clone()
     }
 
     /// The shape, batch first.
     pub fn dims(&self) -> &[usize] {
-        self.tensor.dims()
+        &self.dims
     }
 
     /// Number of channels: the last axis.

@@ -1,6 +1,5 @@
 //! Operations without weights. `path` names the place in the network, for the recording and for errors.
 
-use candle_core::Tensor;
 use ocelli_graph::{self as graph, Op};
 use ocelli_kernels::Padding;
 use ocelli_kernels::pool::{Divisor, PoolShape};
@@ -53,7 +52,7 @@ impl PoolConfig {
 /// # Errors
 /// Where no window fits the map.
 pub fn max_pool(path: &str, x: &Feature, config: PoolConfig, pass: &mut Pass) -> Result<Feature> {
-    let y = ops::max_pool(x.tensor(), config.shape(path, x)?)?;
+    let y = ops::max_pool(x, config.shape(path, x)?, pass)?;
     let PoolConfig { kernel, stride, padding, ceil_mode } = config;
     pass.emit(path, &[x], &[], y, || Op::MaxPool {
         kernel,
@@ -73,7 +72,7 @@ pub fn average_pool(
     config: PoolConfig,
     pass: &mut Pass,
 ) -> Result<Feature> {
-    let y = ops::average_pool(x.tensor(), config.shape(path, x)?, Divisor::Padded)?;
+    let y = ops::average_pool(x, config.shape(path, x)?, Divisor::Padded, pass)?;
     let PoolConfig { kernel, stride, padding, ceil_mode } = config;
     pass.emit(path, &[x], &[], y, || Op::AveragePool {
         kernel,
@@ -89,7 +88,8 @@ pub fn average_pool(
 /// # Errors
 /// Where `x` is no feature map.
 pub fn global_average_pool(path: &str, x: &Feature, pass: &mut Pass) -> Result<Feature> {
-    pass.emit(path, &[x], &[], ops::global_average_pool(x.tensor())?, || Op::GlobalAveragePool)
+    let y = ops::global_average_pool(path, x, pass)?;
+    pass.emit(path, &[x], &[], y, || Op::GlobalAveragePool)
 }
 
 /// `act(x)`, elementwise.
@@ -99,7 +99,8 @@ pub fn global_average_pool(path: &str, x: &Feature, pass: &mut Pass) -> Result<F
 pub fn activation(path: &str, x: &Feature, act: Activation, pass: &mut Pass) -> Result<Feature> {
     match graph_activation(act) {
         Some(op) => {
-            pass.emit(path, &[x], &[], ops::activation(x.tensor(), act)?, || Op::Activation(op))
+            let y = ops::activation(x, act, pass)?;
+            pass.emit(path, &[x], &[], y, || Op::Activation(op))
         }
         None => Ok(x.clone()),
     }
@@ -113,7 +114,8 @@ pub fn add(path: &str, a: &Feature, b: &Feature, pass: &mut Pass) -> Result<Feat
     if a.dims() != b.dims() {
         return Err(Error::shape(path, format!("cannot add {:?} to {:?}", b.dims(), a.dims())));
     }
-    pass.emit(path, &[a, b], &[], (a.tensor() + b.tensor())?, || Op::Add)
+    let y = ops::add(a, b, pass)?;
+    pass.emit(path, &[a, b], &[], y, || Op::Add)
 }
 
 /// Features one after the other along their channels.
@@ -121,9 +123,16 @@ pub fn add(path: &str, a: &Feature, b: &Feature, pass: &mut Pass) -> Result<Feat
 /// # Errors
 /// Where they differ in another axis.
 pub fn concat(path: &str, parts: &[&Feature], pass: &mut Pass) -> Result<Feature> {
-    let tensors: Vec<&Tensor> = parts.iter().map(|part| part.tensor()).collect();
-    let last = parts.first().map_or(0, |part| part.dims().len().saturating_sub(1));
-    pass.emit(path, parts, &[], Tensor::cat(&tensors, last)?, || Op::Concat)
+    let others = |part: &Feature| part.dims().split_last().map(|(_, others)| others.to_vec());
+    let Some(first) = parts.first().and_then(|part| others(part)) else {
+        return Err(Error::shape(path, "wants at least one feature"));
+    };
+    if let Some(part) = parts.iter().find(|part| others(part).as_ref() != Some(&first)) {
+        let reason = format!("cannot put {:?} beside {:?}", part.dims(), parts[0].dims());
+        return Err(Error::shape(path, reason));
+    }
+    let y = ops::concat(parts, pass)?;
+    pass.emit(path, parts, &[], y, || Op::Concat)
 }
 
 /// `before` and `after` channels of zeros around those of `x` `[N, H, W, C]`.
@@ -137,7 +146,7 @@ pub fn pad_channels(
     after: usize,
     pass: &mut Pass,
 ) -> Result<Feature> {
-    let y = x.tensor().pad_with_zeros(3, before, after)?.contiguous()?;
+    let y = ops::pad_channels(x, before, after, pass)?;
     pass.emit(path, &[x], &[], y, || Op::PadChannels { before, after })
 }
 

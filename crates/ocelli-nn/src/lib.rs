@@ -19,11 +19,13 @@ mod file;
 pub mod functional;
 mod init;
 pub mod layers;
+mod memory;
 mod ops;
 mod param;
 mod pass;
 mod record;
 mod store;
+mod tape;
 
 pub use batch::images;
 pub use candle_core::{DType, Device, Tensor};

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 
-use candle_core::{CpuStorage, Device, InplaceOp1, Tensor, Var};
+use candle_core::{CpuStorage, Device, InplaceOp1, Storage, Tensor, Var};
 use ocelli_kernels::layout;
 
 use crate::{DiskTensor, Error, Result};
@@ -157,6 +157,24 @@ impl Param {
     /// Where the device does not hand them out.
     pub fn values(&self) -> Result<Vec<f32>> {
         Ok(self.detached().flatten_all()?.to_vec1()?)
+    }
+
+    /// Lends the values in memory order.
+    ///
+    /// # Errors
+    /// Where they do not lie in this computer's memory.
+    pub fn with<R>(&self, read: impl FnOnce(&[f32]) -> R) -> Result<R> {
+        let tensor = self.detached();
+        let (storage, layout) = tensor.storage_and_layout();
+        match (&*storage, layout.contiguous_offsets()) {
+            (Storage::Cpu(CpuStorage::F32(values)), Some((start, end))) => {
+                Ok(read(&values[start..end]))
+            }
+            _ => Err(Error::Weight {
+                name: self.name().to_string(),
+                reason: "is not made of f32 values in memory".to_string(),
+            }),
+        }
     }
 
     /// Changes the values in place, in memory order. The only way a value changes: it bumps the version.

@@ -1,12 +1,18 @@
 //! One way through a network.
 
+use std::sync::Arc;
+
 use candle_core::Tensor;
+use candle_core::backprop::GradStore;
 use indexmap::IndexMap;
 use ocelli_core::random::{Purpose, Stream, key_of};
 use ocelli_graph::Op;
 
+use crate::feature::Origin;
+use crate::memory::Buffer;
 use crate::record::Recorder;
-use crate::{Feature, Param, Result};
+use crate::tape::{Backward, Gradients, Tape};
+use crate::{Error, Feature, Param, Result};
 
 /// Whether a network learns or answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +29,7 @@ pub struct Pass {
     mode: Mode,
     seed: u64,
     step: u64,
+    tape: Tape,
     statistics: Vec<Statistics>,
     taps: Option<IndexMap<String, Feature>>,
     pub(crate) recorder: Option<Recorder>,
@@ -46,6 +53,7 @@ impl Pass {
             mode: Mode::Eval,
             seed: 0,
             step: 0,
+            tape: Tape::default(),
             statistics: Vec::new(),
             taps: None,
             recorder: None,
@@ -119,7 +127,59 @@ impl Pass {
         Ok(())
     }
 
-    /// The result of an operation as a feature; where the pass records, with the node that made it.
+    /// The gradients of a loss with respect to all parameters that learn. The loss is a scalar that candle
+    /// computed from [tensors](Feature::tensor) of this pass; to be called once, as it uses the pass up.
+    ///
+    /// # Errors
+    /// Where the loss is no scalar, or an operation of candle on the way has no gradient.
+    pub fn backward(&mut self, loss: &Tensor) -> Result<GradStore> {
+        self.tape.backward(loss.backward()?)
+    }
+
+    /// Whether the pass computes a gradient for a parameter.
+    pub(crate) fn learns(&self, param: &Param) -> bool {
+        self.mode == Mode::Train && param.is_trainable()
+    }
+
+    /// The number of a feature on the tape, if a gradient flows into it.
+    pub(crate) fn node(&mut self, x: &Feature) -> Result<Option<usize>> {
+        if self.mode == Mode::Eval {
+            return Ok(None);
+        }
+        let node = match &x.origin {
+            Origin::Constant => return Ok(None),
+            Origin::Node(node) => node.clone(),
+            Origin::Candle(tensor) => self.tape.push_island(tensor.clone()),
+        };
+        match self.tape.index_of(&node) {
+            Some(index) => Ok(Some(index)),
+            None => Err(Error::shape("feature", "comes from another pass that learns")),
+        }
+    }
+
+    /// A way back, boxed: spares each operation the types.
+    pub(crate) fn backward_of(
+        &self,
+        way: impl FnOnce(&Arc<Buffer>, &mut Gradients) -> Result<()> + Send + 'static,
+    ) -> Backward {
+        Box::new(way)
+    }
+
+    /// What an operation computed, with its way back if a gradient is to flow.
+    pub(crate) fn output(
+        &mut self,
+        dims: &[usize],
+        values: Buffer,
+        backward: Option<Backward>,
+    ) -> Feature {
+        let origin = match backward {
+            Some(backward) => Origin::Node(self.tape.push(backward)),
+            None => Origin::Constant,
+        };
+        Feature::made(dims, values, origin)
+    }
+
+    /// The result of an operation; where the pass records, with the node that made it.
     ///
     /// `weights` are the parameters it read. Functions that compute on tensors themselves call this to
     /// stay visible to the other readers of a network.
@@ -131,16 +191,16 @@ impl Pass {
         path: &str,
         inputs: &[&Feature],
         weights: &[&Param],
-        output: Tensor,
+        output: Feature,
         op: impl FnOnce() -> Op,
     ) -> Result<Feature> {
-        let Some(recorder) = &mut self.recorder else { return Ok(Feature::new(output)) };
+        let Some(recorder) = &mut self.recorder else { return Ok(output) };
         let values = inputs
             .iter()
             .map(|input| recorder.value_of(path, input))
             .collect::<Result<Vec<_>>>()?;
         let value = recorder.push(path, op(), &values, weights)?;
         recorder.check(path, value, &output)?;
-        Ok(Feature::recorded(output, Some(value)))
+        Ok(output.recorded(Some(value)))
     }
 }

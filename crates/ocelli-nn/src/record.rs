@@ -1,6 +1,5 @@
 //! From a forward pass to a [`Graph`].
 
-use candle_core::{Device, Tensor};
 use ocelli_graph::{Graph, Op, ValueId};
 
 use crate::{Classifier, Error, Feature, Param, Pass, Result};
@@ -36,7 +35,7 @@ impl Recorder {
     }
 
     /// The shape worked out from the node must be the one the layer computed.
-    pub(crate) fn check(&self, path: &str, value: ValueId, output: &Tensor) -> Result<()> {
+    pub(crate) fn check(&self, path: &str, value: ValueId, output: &Feature) -> Result<()> {
         let computed = match output.dims() {
             &[_, height, width, channels] => vec![channels, height, width],
             other => other[1..].to_vec(),
@@ -69,8 +68,9 @@ fn record_batch(
     batch: usize,
 ) -> Result<Graph> {
     let graph = Graph::new(name, [3, height, width]);
-    let images = Tensor::zeros((batch, height, width, 3), candle_core::DType::F32, &Device::Cpu)?;
-    let input = Feature::recorded(images, Some(graph.input()));
+    let images =
+        Feature::from_vec(vec![0.0; batch * height * width * 3], &[batch, height, width, 3])?;
+    let input = images.recorded(Some(graph.input()));
     let mut pass = Pass::recording(Recorder { graph });
     let features = network.features(&input, &mut pass)?;
     let logits = network.head(&features, &mut pass)?;

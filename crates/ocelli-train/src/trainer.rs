@@ -230,7 +230,7 @@ impl<'a> Trainer<'a> {
             classes,
             &batch.targets,
         );
-        let mut gradients = loss.backward()?;
+        let mut gradients = pass.backward(&loss)?;
         drop((loss, logits)); // frees the activations
         let params = self.network.params().trainable();
         if step == 0 {

@@ -2,8 +2,8 @@
 //! `Classifier` can be trained, summarised and exported as any network of the zoo.
 
 use ocelli_nn::layers::{ConvConfig, ConvNormAct, Linear};
-use ocelli_nn::{Activation, Block, Classifier, DType, Device, Feature, ParamStore};
-use ocelli_nn::{Pass, Result, Tensor, functional, record};
+use ocelli_nn::{Activation, Block, Classifier, Feature, ParamStore};
+use ocelli_nn::{Pass, Result, functional, record};
 
 /// Three convolutions that halve the image, and a linear layer on their mean.
 struct SmallNet {
@@ -48,7 +48,7 @@ impl Classifier for SmallNet {
 
 fn main() -> Result<()> {
     let network = SmallNet::new(10, 0)?;
-    let images = Tensor::zeros((4, 48, 32, 3), DType::F32, &Device::Cpu)?; // [N, H, W, C]
+    let images = Feature::from_vec(vec![0.0; 4 * 48 * 32 * 3], &[4, 48, 32, 3])?; // [N, H, W, C]
     let logits = network.logits(&images, &mut Pass::eval())?;
     println!("logits {:?}", logits.dims());
     println!("{}", record(&network, "smallnet", [48, 32])?.summary());

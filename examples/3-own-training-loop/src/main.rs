@@ -5,7 +5,7 @@ use std::error::Error;
 
 use ocelli_core::Targets;
 use ocelli_nn::layers::{ConvConfig, ConvNormAct, Linear};
-use ocelli_nn::{Activation, Block, Device, Feature, ParamStore, Pass, Tensor};
+use ocelli_nn::{Activation, Block, Feature, ParamStore, Pass};
 use ocelli_nn::{cross_entropy, functional};
 use ocelli_train::{Optimizer, OptimizerConfig};
 
@@ -13,7 +13,7 @@ const BATCH: usize = 16;
 const SIDE: usize = 24;
 
 /// Waves that run down (class 0) or across (class 1), each batch with others.
-fn batch(step: u64) -> Result<(Tensor, Targets), Box<dyn Error>> {
+fn batch(step: u64) -> Result<(Feature, Targets), Box<dyn Error>> {
     let mut pixels = Vec::with_capacity(BATCH * SIDE * SIDE * 3);
     for n in 0..BATCH {
         let (length, phase) = (1.5 + (n / 2) as f32 * 0.3, step as f32 * 0.7 + n as f32);
@@ -23,7 +23,7 @@ fn batch(step: u64) -> Result<(Tensor, Targets), Box<dyn Error>> {
             pixels.extend([wave, 0.5 * wave, -wave]);
         }
     }
-    let images = Tensor::from_vec(pixels, (BATCH, SIDE, SIDE, 3), &Device::Cpu)?;
+    let images = Feature::from_vec(pixels, &[BATCH, SIDE, SIDE, 3])?;
     Ok((images, Targets::Classes((0..BATCH as u32).map(|n| n % 2).collect())))
 }
 
@@ -37,11 +37,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     for step in 0..60 {
         let (images, targets) = batch(step)?;
         let mut pass = Pass::train(0, step);
-        let features = conv.forward(&Feature::new(images), &mut pass)?;
+        let features = conv.forward(&images, &mut pass)?;
         let pooled = functional::global_average_pool("pool", &features, &mut pass)?;
         let logits = fc.forward(&pooled, &mut pass)?;
-        let loss = cross_entropy(logits.tensor(), &targets, 0.0, None)?;
-        let gradients = loss.backward()?;
+        let loss = cross_entropy(&logits.tensor()?, &targets, 0.0, None)?;
+        let gradients = pass.backward(&loss)?;
         optimizer.step(&params.trainable(), &gradients, |_| 0.05)?;
         pass.update_statistics()?;
         last = loss.to_scalar::<f32>()?;

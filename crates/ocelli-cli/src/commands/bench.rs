@@ -121,7 +121,7 @@ impl Bench {
             let mut pass = Pass::train(0, step as u64);
             let logits = model.logits(&images(&mut batch)?, &mut pass)?;
             let loss = cross_entropy(&logits, &batch.targets, 0.1, None)?;
-            let gradients = loss.backward()?;
+            let gradients = pass.backward(&loss)?;
             drop((loss, logits));
             optimizer.step(&model.params().trainable(), &gradients, |_| 0.01)?;
             pass.update_statistics()?;

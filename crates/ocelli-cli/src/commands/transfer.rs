@@ -86,7 +86,7 @@ impl Classifier for Pixels {
     }
 
     fn features(&self, images: &Feature, _: &mut Pass) -> ocelli::nn::Result<Feature> {
-        Ok(Feature::new(images.tensor().flatten_from(1)?))
+        Feature::new(&images.tensor()?.flatten_from(1)?)
     }
 
     fn head(&self, features: &Feature, pass: &mut Pass) -> ocelli::nn::Result<Feature> {

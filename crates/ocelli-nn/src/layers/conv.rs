@@ -1,12 +1,10 @@
 //! 2-D convolution.
 
-use std::sync::Arc;
-
 use ocelli_graph::Op;
 use ocelli_kernels::{ConvShape, Padding};
 
-use crate::ops::{PackCache, conv};
-use crate::{Block, Error, Feature, Init, Kind, Layout, Param, Pass, Result, Scope};
+use crate::ops::{Filters, conv};
+use crate::{Block, Error, Feature, Init, Kind, Layout, Pass, Result, Scope};
 
 /// How the border of a feature map is padded with zeros.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,9 +78,7 @@ impl ConvConfig {
 pub struct Conv2d {
     path: String,
     config: ConvConfig,
-    weight: Param,
-    bias: Option<Param>,
-    packed: Arc<PackCache>,
+    filters: Filters,
 }
 
 impl Conv2d {
@@ -125,7 +121,7 @@ impl Conv2d {
             )?),
             false => None,
         };
-        Ok(Self { path: scope.path().to_string(), config, weight, bias, packed: Arc::default() })
+        Ok(Self { path: scope.path().to_string(), config, filters: Filters::new(weight, bias) })
     }
 
     /// What it is.
@@ -177,19 +173,11 @@ impl Conv2d {
 impl Block for Conv2d {
     fn forward(&self, x: &Feature, pass: &mut Pass) -> Result<Feature> {
         let shape = self.shape(x)?;
-        let bias = self.bias.as_ref().map(|bias| pass.weight(bias));
-        let y = conv(
-            x.tensor(),
-            &pass.weight(&self.weight),
-            bias.as_ref(),
-            shape,
-            self.packed.clone(),
-            self.weight.version(),
-        )?;
-        let weights: Vec<&Param> = std::iter::once(&self.weight).chain(&self.bias).collect();
-        pass.emit(&self.path, &[x], &weights, y, || Op::Conv {
-            weight: self.weight.name().to_string(),
-            bias: self.bias.as_ref().map(|bias| bias.name().to_string()),
+        let y = conv(&self.path, x, &self.filters, shape, pass)?;
+        let Filters { weight, bias, .. } = &self.filters;
+        pass.emit(&self.path, &[x], &self.filters.params(), y, || Op::Conv {
+            weight: weight.name().to_string(),
+            bias: bias.as_ref().map(|bias| bias.name().to_string()),
             kernel: shape.kernel,
             stride: shape.stride,
             padding: crate::functional::graph_padding(shape.padding),

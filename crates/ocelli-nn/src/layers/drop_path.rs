@@ -31,6 +31,6 @@ impl Block for DropPath {
             return Ok(x.clone());
         }
         let factors = keep_factors(pass, &self.path, x.dims()[0], self.p);
-        Ok(Feature::new(scale_by(x.tensor(), factors)?))
+        scale_by(x, factors, pass)
     }
 }

@@ -30,8 +30,8 @@ impl Block for Dropout {
         if pass.mode() == Mode::Eval || self.p == 0.0 || self.stage.frozen.load(Ordering::Relaxed) {
             return Ok(x.clone());
         }
-        let factors = keep_factors(pass, &self.path, x.tensor().elem_count(), self.p);
-        Ok(Feature::new(scale_by(x.tensor(), factors)?))
+        let factors = keep_factors(pass, &self.path, x.values().len(), self.p);
+        scale_by(x, factors, pass)
     }
 }
 

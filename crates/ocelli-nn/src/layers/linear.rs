@@ -1,20 +1,18 @@
 //! Fully connected layer.
 
-use std::sync::Arc;
-
 use ocelli_graph::Op;
 use ocelli_kernels::{ConvShape, Padding};
 
-use crate::ops::{PackCache, conv};
-use crate::{Block, Error, Feature, Init, Kind, Layout, Param, Pass, Result, Scope};
+use crate::ops::{Filters, conv};
+use crate::{Block, Error, Feature, Init, Kind, Layout, Pass, Result, Scope};
 
 /// `x W^T + b`: `[N, C]` to `[N, O]`, with `weight` `[O, C]`.
 #[derive(Debug)]
 pub struct Linear {
     path: String,
-    weight: Param,
-    bias: Option<Param>,
-    packed: Arc<PackCache>,
+    in_features: usize,
+    out_features: usize,
+    filters: Filters,
 }
 
 impl Linear {
@@ -43,32 +41,24 @@ impl Linear {
         weight: Init,
         bias: Init,
     ) -> Result<Self> {
-        Ok(Self {
-            path: scope.path().to_string(),
-            weight: scope.param(
-                "weight",
-                &[out_features, in_features],
-                weight,
-                Kind::Weight,
-                Layout::Plain,
-            )?,
-            bias: Some(scope.param("bias", &[out_features], bias, Kind::Bias, Layout::Plain)?),
-            packed: Arc::default(),
-        })
+        let shape = [out_features, in_features];
+        let weight = scope.param("weight", &shape, weight, Kind::Weight, Layout::Plain)?;
+        let bias = scope.param("bias", &shape[..1], bias, Kind::Bias, Layout::Plain)?;
+        let (path, filters) = (scope.path().to_string(), Filters::new(weight, Some(bias)));
+        Ok(Self { path, in_features, out_features, filters })
     }
 }
 
 impl Block for Linear {
     fn forward(&self, x: &Feature, pass: &mut Pass) -> Result<Feature> {
-        let weight = pass.weight(&self.weight);
-        let (out_channels, in_channels) = weight.dims2()?;
+        let Self { path, in_features, out_features, filters } = self;
         let &[batch, features] = x.dims() else {
-            return Err(Error::shape(&self.path, format!("wants [N, C], not {:?}", x.dims())));
+            return Err(Error::shape(path, format!("wants [N, C], not {:?}", x.dims())));
         };
-        if features != in_channels {
+        if features != *in_features {
             return Err(Error::shape(
-                &self.path,
-                format!("wants {in_channels} features, not {features}"),
+                path,
+                format!("wants {in_features} features, not {features}"),
             ));
         }
         // A convolution of one pixel.
@@ -76,28 +66,18 @@ impl Block for Linear {
             batch,
             height: 1,
             width: 1,
-            in_channels,
-            out_channels,
+            in_channels: *in_features,
+            out_channels: *out_features,
             kernel: [1; 2],
             stride: [1; 2],
             padding: Padding::default(),
             dilation: [1; 2],
             groups: 1,
         };
-        let bias = self.bias.as_ref().map(|bias| pass.weight(bias));
-        let y = conv(
-            x.tensor(),
-            &weight,
-            bias.as_ref(),
-            shape,
-            self.packed.clone(),
-            self.weight.version(),
-        )?;
-        let y = y.reshape((batch, out_channels))?;
-        let weights: Vec<&Param> = std::iter::once(&self.weight).chain(&self.bias).collect();
-        pass.emit(&self.path, &[x], &weights, y, || Op::Linear {
-            weight: self.weight.name().to_string(),
-            bias: self.bias.as_ref().map(|bias| bias.name().to_string()),
+        let y = conv(path, x, filters, shape, pass)?.reshaped(&[batch, *out_features]);
+        pass.emit(path, &[x], &filters.params(), y, || Op::Linear {
+            weight: filters.weight.name().to_string(),
+            bias: filters.bias.as_ref().map(|bias| bias.name().to_string()),
         })
     }
 }

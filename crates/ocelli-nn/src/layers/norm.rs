@@ -1,6 +1,5 @@
 //! Batch normalisation (Ioffe and Szegedy 2015, arXiv:1502.03167).
 
-use candle_core::Tensor;
 use ocelli_graph::Op;
 
 use crate::functional::graph_activation;
@@ -87,26 +86,26 @@ impl BatchNorm {
         let fused =
             matches!(activation, Activation::Identity | Activation::Relu | Activation::Relu6);
         let config = NormAct {
+            gamma: &self.weight,
+            beta: &self.bias,
             eps: self.eps,
             activation: if fused { activation } else { Activation::Identity },
-            statistics: if learns { None } else { Some((self.mean.values()?, self.var.values()?)) },
+            statistics: if learns { None } else { Some([&self.mean, &self.var]) },
         };
-        let scale_shift = Tensor::cat(&[pass.weight(&self.weight), pass.weight(&self.bias)], 0)?;
-        let (mut y, saved) =
-            norm_act(x.tensor(), &scale_shift, residual.map(Feature::tensor), config)?;
-        if let Some(saved) = saved.get().filter(|_| learns) {
-            let rows = (x.tensor().elem_count() / channels) as f32;
+        let (mut y, moments) = norm_act(x, residual, &config, pass)?;
+        if let Some(batch) = moments {
+            let rows = (x.values().len() / channels) as f32;
             let unbiased = if rows > 1.0 { rows / (rows - 1.0) } else { 1.0 };
             pass.observe(Statistics {
                 mean: self.mean.clone(),
                 var: self.var.clone(),
-                batch_mean: saved.mean.clone(),
-                batch_var: saved.var.iter().map(|var| var * unbiased).collect(),
+                batch_mean: batch.mean,
+                batch_var: batch.var.iter().map(|var| var * unbiased).collect(),
                 momentum: self.momentum,
             });
         }
         if !fused {
-            y = crate::ops::activation(&y, activation)?;
+            y = crate::ops::activation(&y, activation, pass)?;
         }
         self.record(x, residual, activation, y, pass)
     }
@@ -117,7 +116,7 @@ impl BatchNorm {
         x: &Feature,
         residual: Option<&Feature>,
         activation: Activation,
-        y: Tensor,
+        y: Feature,
         pass: &mut Pass,
     ) -> Result<Feature> {
         let weights = [&self.weight, &self.bias, &self.mean, &self.var];

@@ -3,7 +3,7 @@
 use ocelli_graph::Op;
 
 use super::Linear;
-use crate::{Activation, Block, Feature, Pass, Result, Scope, functional};
+use crate::{Activation, Block, Feature, Pass, Result, Scope, functional, ops};
 
 /// Scales each channel by what the means of all channels say about it:
 /// `x * gate(expand(act(reduce(mean(x)))))`.
@@ -45,8 +45,7 @@ impl Block for SqueezeExcite {
         let reduced = functional::activation(&self.path, &reduced, self.activation, pass)?;
         let gate = self.expand.forward(&reduced, pass)?;
         let gate = functional::activation(&self.path, &gate, self.gate, pass)?;
-        let (batch, channels) = gate.tensor().dims2()?;
-        let y = x.tensor().broadcast_mul(&gate.tensor().reshape((batch, 1, 1, channels))?)?;
+        let y = ops::gate(x, &gate, pass)?;
         pass.emit(&self.path, &[x, &gate], &[], y, || Op::Multiply)
     }
 }

@@ -1,41 +1,24 @@
 //! Elementwise functions.
 
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 use ocelli_kernels::activation::{self, Activation};
 
-use super::{like, slice, with};
+use crate::memory::Buffer;
+use crate::{Feature, Pass, Result};
 
 /// `act(x)`, elementwise.
-pub(crate) fn activation(x: &Tensor, act: Activation) -> Result<Tensor> {
+pub(crate) fn activation(x: &Feature, act: Activation, pass: &mut Pass) -> Result<Feature> {
     if act == Activation::Identity {
-        Ok(x.clone())
-    } else {
-        x.contiguous()?.apply_op1(ActivationOp(act))
+        return Ok(x.clone());
     }
-}
-
-struct ActivationOp(Activation);
-
-impl CustomOp1 for ActivationOp {
-    fn name(&self) -> &'static str {
-        "activation"
-    }
-
-    fn cpu_fwd(&self, x: &CpuStorage, lx: &Layout) -> Result<(CpuStorage, Shape)> {
-        let x = slice(x, lx)?;
-        let mut y = vec![0.0; x.len()];
-        activation::forward(self.0, x, &mut y);
-        Ok((CpuStorage::F32(y), lx.shape().clone()))
-    }
-
-    fn bwd(&self, x: &Tensor, _: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
-        let mut dx = vec![0.0; x.elem_count()];
-        with(x, |x| {
-            with(dy, |dy| {
-                activation::backward(self.0, x, dy, &mut dx);
-                Ok(())
-            })
-        })?;
-        Ok(Some(like(dx, x)?))
-    }
+    let mut y = Buffer::new(x.values().len());
+    activation::forward(act, x.values(), &mut y);
+    let input = pass.node(x)?;
+    let values = x.shared();
+    let backward = input.map(|input| {
+        pass.backward_of(move |dy, gradients| {
+            gradients.add(input, dy.len(), |dx| activation::backward(act, &values, dy, dx));
+            Ok(())
+        })
+    });
+    Ok(pass.output(x.dims(), y, backward))
 }

@@ -1,16 +1,21 @@
 //! Convolution `y = x * w (+ b)`, channels last; a linear layer is one with a single pixel.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
 use ocelli_kernels::{Conv, ConvShape, Form, Packed, sum_rows};
 
-use super::{like, slice, with, with_scratch};
+use super::with_scratch;
+use crate::memory::Buffer;
+use crate::{Error, Feature, Param, Pass, Result};
 
-/// The packed forms of one weight. They hold for one version of it: a frozen weight packs once, a
-/// trained one once a step.
-#[derive(Debug, Default)]
-pub(crate) struct PackCache(Mutex<Forms>);
+/// The weights of a layer, and their packed forms. Those hold for one version of the weight: a frozen one
+/// packs once, a trained one once a step.
+#[derive(Debug)]
+pub(crate) struct Filters {
+    pub weight: Param,
+    pub bias: Option<Param>,
+    packed: Arc<Mutex<Forms>>,
+}
 
 #[derive(Debug, Default)]
 struct Forms {
@@ -18,150 +23,83 @@ struct Forms {
     packed: Vec<Arc<Packed>>,
 }
 
-impl PackCache {
-    /// The weight `w` packed for a plan, from the cache if `version` is still the same.
-    fn get(&self, plan: &Conv, form: Form, version: u64, w: &[f32]) -> Arc<Packed> {
-        let mut forms = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+impl Filters {
+    pub fn new(weight: Param, bias: Option<Param>) -> Self {
+        Self { weight, bias, packed: Arc::default() }
+    }
+
+    /// All parameters.
+    pub fn params(&self) -> Vec<&Param> {
+        std::iter::once(&self.weight).chain(&self.bias).collect()
+    }
+
+    /// A handle on the same weights and packed forms.
+    fn share(&self) -> Self {
+        let Self { weight, bias, packed } = self;
+        Self { weight: weight.clone(), bias: bias.clone(), packed: packed.clone() }
+    }
+
+    /// The weight packed for a plan.
+    fn packed(&self, plan: &Conv, form: Form) -> Result<Arc<Packed>> {
+        let mut forms = self.packed.lock().unwrap_or_else(PoisonError::into_inner);
+        let version = self.weight.version();
         if forms.version != version {
             *forms = Forms { version, packed: Vec::new() };
         }
         if let Some(packed) =
             forms.packed.iter().find(|packed| packed.form() == form && plan.accepts(packed))
         {
-            return packed.clone();
+            return Ok(packed.clone());
         }
-        let packed = Arc::new(plan.pack(form, w));
+        let packed = Arc::new(self.weight.with(|w| plan.pack(form, w))?);
         forms.packed.push(packed.clone());
-        packed
+        Ok(packed)
     }
 }
 
-struct ConvOp {
-    plan: Conv,
-    output: Shape,
-    cache: Arc<PackCache>,
-    version: u64,
-}
-
-/// `x` `[N, H, W, C]`, `w` `[O, kH, kW, C / groups]` at `version`, `bias` `[O]`; gives `[N, oH, oW, O]`.
+/// `x` `[N, H, W, C]` by filters `[O, kH, kW, C / groups]` and perhaps a bias `[O]`; gives `[N, oH, oW, O]`.
 pub(crate) fn conv(
-    x: &Tensor,
-    w: &Tensor,
-    bias: Option<&Tensor>,
+    path: &str,
+    x: &Feature,
+    filters: &Filters,
     shape: ConvShape,
-    cache: Arc<PackCache>,
-    version: u64,
-) -> Result<Tensor> {
-    let plan = Conv::plan(shape).map_err(candle_core::Error::wrap)?;
+    pass: &mut Pass,
+) -> Result<Feature> {
+    let plan = Conv::plan(shape).map_err(|error| Error::shape(path, error.to_string()))?;
+    let packed = filters.packed(&plan, Form::Forward)?;
+    let mut y = Buffer::new(shape.y_len());
+    let mut run = |bias: Option<&[f32]>| {
+        with_scratch(|scratch| plan.forward(x.values(), &packed, bias, &mut y, scratch));
+    };
+    match &filters.bias {
+        Some(bias) => bias.with(|bias| run(Some(bias)))?,
+        None => run(None),
+    }
+    let input = pass.node(x)?;
+    let learns = filters.params().into_iter().any(|param| pass.learns(param));
     let [height, width] = shape.output();
-    let output = Shape::from((shape.batch, height, width, shape.out_channels));
-    let op = ConvOp { plan, output, cache, version };
-    let x = x.contiguous()?;
-    match bias {
-        Some(bias) => x.apply_op3(w, bias, op),
-        None => x.apply_op2(w, op),
-    }
-}
-
-impl ConvOp {
-    fn forward(&self, x: &[f32], w: &[f32], bias: Option<&[f32]>) -> (CpuStorage, Shape) {
-        let packed = self.cache.get(&self.plan, Form::Forward, self.version, w);
-        let mut y = vec![0.0; self.output.elem_count()];
-        with_scratch(|scratch| self.plan.forward(x, &packed, bias, &mut y, scratch));
-        (CpuStorage::F32(y), self.output.clone())
-    }
-
-    fn backward(
-        &self,
-        x: &Tensor,
-        w: &Tensor,
-        dy: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        with(dy, |dy| {
-            let dx = x.track_op().then(|| self.backward_input(x, w, dy)).transpose()?;
-            let dw = w.track_op().then(|| self.backward_weight(x, w, dy)).transpose()?;
-            Ok((dx, dw))
-        })
-    }
-
-    fn backward_input(&self, x: &Tensor, w: &Tensor, dy: &[f32]) -> Result<Tensor> {
-        let packed =
-            with(w, |w| Ok(self.cache.get(&self.plan, Form::BackwardInput, self.version, w)))?;
-        let mut dx = vec![0.0; x.elem_count()];
-        with_scratch(|scratch| self.plan.backward_input(dy, &packed, &mut dx, scratch));
-        like(dx, x)
-    }
-
-    fn backward_weight(&self, x: &Tensor, w: &Tensor, dy: &[f32]) -> Result<Tensor> {
-        let mut dw = vec![0.0; w.elem_count()];
-        with(x, |x| {
-            with_scratch(|scratch| self.plan.backward_weight(x, dy, &mut dw, scratch));
+    let (values, filters) = (x.shared(), filters.share());
+    let learned = filters.params().into_iter().filter(|param| pass.learns(param)).cloned();
+    let learned: Vec<Param> = learned.collect();
+    let backward = (input.is_some() || learns).then(|| {
+        pass.backward_of(move |dy, gradients| {
+            for param in &learned {
+                if param.name() == filters.weight.name() {
+                    gradients.add_param(param, |dw| {
+                        with_scratch(|scratch| plan.backward_weight(&values, dy, dw, scratch));
+                    })?;
+                } else {
+                    gradients.add_param(param, |db| sum_rows(dy, db.len(), db))?;
+                }
+            }
+            if let Some(input) = input {
+                let packed = filters.packed(&plan, Form::BackwardInput)?;
+                gradients.add(input, values.len(), |dx| {
+                    with_scratch(|scratch| plan.backward_input(dy, &packed, dx, scratch));
+                });
+            }
             Ok(())
-        })?;
-        like(dw, w)
-    }
-}
-
-impl CustomOp2 for ConvOp {
-    fn name(&self) -> &'static str {
-        "conv"
-    }
-
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        lx: &Layout,
-        w: &CpuStorage,
-        lw: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        Ok(self.forward(slice(x, lx)?, slice(w, lw)?, None))
-    }
-
-    fn bwd(
-        &self,
-        x: &Tensor,
-        w: &Tensor,
-        _: &Tensor,
-        dy: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        self.backward(x, w, dy)
-    }
-}
-
-impl CustomOp3 for ConvOp {
-    fn name(&self) -> &'static str {
-        "conv-bias"
-    }
-
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        lx: &Layout,
-        w: &CpuStorage,
-        lw: &Layout,
-        b: &CpuStorage,
-        lb: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        Ok(self.forward(slice(x, lx)?, slice(w, lw)?, Some(slice(b, lb)?)))
-    }
-
-    fn bwd(
-        &self,
-        x: &Tensor,
-        w: &Tensor,
-        bias: &Tensor,
-        _: &Tensor,
-        dy: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let (dx, dw) = self.backward(x, w, dy)?;
-        let db = bias.track_op().then(|| {
-            let mut db = vec![0.0; bias.elem_count()];
-            with(dy, |dy| {
-                sum_rows(dy, db.len(), &mut db);
-                Ok(())
-            })?;
-            like(db, bias)
-        });
-        Ok((dx, dw, db.transpose()?))
-    }
+        })
+    });
+    Ok(pass.output(&[shape.batch, height, width, shape.out_channels], y, backward))
 }

@@ -6,8 +6,6 @@ use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Tensor, bail};
 use ocelli_core::Targets;
 use ocelli_kernels::loss::{self, CrossEntropy};
 
-use super::{like, slice, with};
-
 /// The mean cross-entropy of `logits` `[N, classes]` against `targets`, as PyTorch's `cross_entropy`:
 /// a scalar in nats. `class_weights` is `[classes]`.
 ///
@@ -48,7 +46,11 @@ impl CustomOp1 for LossOp {
         logits: &CpuStorage,
         layout: &Layout,
     ) -> candle_core::Result<(CpuStorage, Shape)> {
-        let logits = slice(logits, layout)?;
+        let (CpuStorage::F32(logits), Some((start, end))) = (logits, layout.contiguous_offsets())
+        else {
+            bail!("cross-entropy: contiguous f32 logits are required")
+        };
+        let logits = &logits[start..end];
         let targets = match &self.targets {
             Targets::Classes(classes) => loss::Targets::Classes(classes),
             Targets::Soft { probabilities, .. } => loss::Targets::Soft(probabilities),
@@ -68,7 +70,8 @@ impl CustomOp1 for LossOp {
 
     fn bwd(&self, logits: &Tensor, _: &Tensor, dy: &Tensor) -> candle_core::Result<Option<Tensor>> {
         let Some(gradient) = self.gradient.get() else { bail!("cross-entropy: no forward state") };
-        let scale = with(dy, |dy| Ok(dy[0]))?;
-        Ok(Some(like(gradient.iter().map(|g| g * scale).collect(), logits)?))
+        let scale = dy.to_scalar::<f32>()?;
+        let gradient: Vec<f32> = gradient.iter().map(|g| g * scale).collect();
+        Ok(Some(Tensor::from_vec(gradient, logits.shape(), logits.device())?))
     }
 }

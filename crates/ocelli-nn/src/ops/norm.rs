@@ -1,182 +1,130 @@
 //! Batch normalisation with what follows it: `y = act(norm(x) * gamma + beta [+ residual])`.
 
-use std::sync::{Arc, OnceLock};
-
-use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail};
 use ocelli_kernels::activation::Activation;
 use ocelli_kernels::norm::{self, Grads, Saved};
 
-use super::{like, slice, with};
+use crate::memory::Buffer;
+use crate::{Feature, Param, Pass, Result};
 
-/// What a [`norm_act`] does beyond its tensors.
-pub(crate) struct NormAct {
-    pub(crate) eps: f32,
-    pub(crate) activation: Activation,
+/// What a [`norm_act`] does beyond its features.
+pub(crate) struct NormAct<'a> {
+    pub gamma: &'a Param,
+    pub beta: &'a Param,
+    pub eps: f32,
+    pub activation: Activation,
     /// Running mean and variance to normalise by; the batch's own where there are none.
-    pub(crate) statistics: Option<(Vec<f32>, Vec<f32>)>,
+    pub statistics: Option<[&'a Param; 2]>,
 }
 
-struct NormOp {
-    config: NormAct,
-    saved: Arc<OnceLock<Saved>>,
-    /// Whether a backward may follow.
-    tracked: bool,
+/// Mean and biased variance of a batch, per channel.
+pub(crate) struct Moments {
+    pub mean: Vec<f32>,
+    pub var: Vec<f32>,
 }
 
-/// `x` `[.., C]`, `scale_shift` `[2 * C]` (gamma, then beta), `residual` like `x`. Also gives the batch's
-/// statistics where it was normalised by them.
+/// `x` `[.., C]`, `residual` like it. Also gives the batch's statistics where it was normalised by them.
 pub(crate) fn norm_act(
-    x: &Tensor,
-    scale_shift: &Tensor,
-    residual: Option<&Tensor>,
-    config: NormAct,
-) -> Result<(Tensor, Arc<OnceLock<Saved>>)> {
-    let saved = Arc::new(OnceLock::new());
-    let tracked = x.track_op() || scale_shift.track_op() || residual.is_some_and(Tensor::track_op);
-    let op = NormOp { config, saved: saved.clone(), tracked };
-    let x = x.contiguous()?;
-    let y = match residual {
-        Some(residual) => x.apply_op3(scale_shift, &residual.contiguous()?, op)?,
-        None => x.apply_op2(scale_shift, op)?,
+    x: &Feature,
+    residual: Option<&Feature>,
+    config: &NormAct<'_>,
+    pass: &mut Pass,
+) -> Result<(Feature, Option<Moments>)> {
+    let inputs = [Some(x), residual].map(|input| input.map(|input| pass.node(input)));
+    let [x_node, residual_node] = inputs.map(|node| node.transpose().map(Option::flatten));
+    let (x_node, residual_node) = (x_node?, residual_node?);
+    let learns = [config.gamma, config.beta].map(|param| pass.learns(param));
+    let tracked = x_node.is_some() || residual_node.is_some() || learns.contains(&true);
+    let mut y = Buffer::new(x.values().len());
+    let saved = forward(x, residual, config, tracked, &mut y)?;
+    let moments = match (&saved, config.statistics) {
+        (Some(saved), None) => Some(Moments { mean: saved.mean.clone(), var: saved.var.clone() }),
+        _ => None,
     };
-    Ok((y, saved))
+    let backward = saved.filter(|_| tracked).map(|saved| {
+        let way = Way {
+            x: x.shared(),
+            saved,
+            gamma: config.gamma.clone(),
+            beta: config.beta.clone(),
+            of_batch: config.statistics.is_none(),
+            x_node,
+            residual_node,
+            learns,
+        };
+        pass.backward_of(move |dy, gradients| way.back(dy, gradients))
+    });
+    Ok((pass.output(x.dims(), y, backward), moments))
 }
 
-impl NormOp {
-    fn forward(&self, x: &[f32], scale_shift: &[f32], residual: Option<&[f32]>) -> Vec<f32> {
-        let (gamma, beta) = scale_shift.split_at(scale_shift.len() / 2);
-        let NormAct { eps, activation, statistics } = &self.config;
-        let mut y = vec![0.0; x.len()];
-        match statistics {
-            None => {
-                let saved =
-                    norm::forward_train(x, gamma, beta, residual, *activation, *eps, &mut y);
-                // A second forward of one op does not happen; were it to, the first state is as good.
-                let _ = self.saved.set(saved);
-            }
-            Some((mean, var)) if self.tracked => {
-                let saved = norm::forward_eval_saved(
-                    x,
-                    gamma,
-                    beta,
-                    mean,
-                    var,
-                    residual,
-                    *activation,
-                    *eps,
-                    &mut y,
-                );
-                let _ = self.saved.set(saved);
-            }
-            Some((mean, var)) => {
-                norm::forward_eval(x, gamma, beta, mean, var, residual, *activation, *eps, &mut y);
+/// Writes y, and gives what the way back needs, if there may be one.
+fn forward(
+    x: &Feature,
+    residual: Option<&Feature>,
+    config: &NormAct<'_>,
+    tracked: bool,
+    y: &mut [f32],
+) -> Result<Option<Saved>> {
+    let (x, residual) = (x.values(), residual.map(Feature::values));
+    let NormAct { gamma, beta, eps, activation, statistics } = *config;
+    gamma.with(|gamma| {
+        beta.with(|beta| {
+            let Some([mean, var]) = statistics else {
+                let saved = norm::forward_train(x, gamma, beta, residual, activation, eps, y);
+                return Ok(Some(saved));
+            };
+            mean.with(|mean| {
+                var.with(|var| {
+                    if tracked {
+                        let saved = norm::forward_eval_saved(
+                            x, gamma, beta, mean, var, residual, activation, eps, y,
+                        );
+                        return Some(saved);
+                    }
+                    norm::forward_eval(x, gamma, beta, mean, var, residual, activation, eps, y);
+                    None
+                })
+            })?
+        })
+    })??
+}
+
+/// What the way back needs.
+struct Way {
+    x: std::sync::Arc<Buffer>,
+    saved: Saved,
+    gamma: Param,
+    beta: Param,
+    /// Whether it was normalised by the batch's own statistics, which depend on x.
+    of_batch: bool,
+    x_node: Option<usize>,
+    residual_node: Option<usize>,
+    learns: [bool; 2],
+}
+
+impl Way {
+    fn back(self, dy: &[f32], gradients: &mut crate::tape::Gradients) -> Result<()> {
+        let buffer = |node: Option<usize>| node.map(|_| Buffer::new(dy.len()));
+        let (mut dx, mut d_residual) = (buffer(self.x_node), buffer(self.residual_node));
+        let [mut d_gamma, mut d_beta] =
+            self.learns.map(|learns| learns.then(|| vec![0.0; self.gamma.len()]));
+        let grads = Grads {
+            x: dx.as_deref_mut(),
+            gamma: d_gamma.as_deref_mut(),
+            beta: d_beta.as_deref_mut(),
+            residual: d_residual.as_deref_mut(),
+        };
+        let run = if self.of_batch { norm::backward_train } else { norm::backward_eval };
+        self.gamma.with(|gamma| run(dy, &self.x, gamma, &self.saved, grads))?;
+        for (node, gradient) in [(self.x_node, dx), (self.residual_node, d_residual)] {
+            if let (Some(node), Some(gradient)) = (node, gradient) {
+                gradients.add_shared(node, &std::sync::Arc::new(gradient));
             }
         }
-        y
-    }
-
-    /// Gradients of `x`, `scale_shift` and `residual`.
-    fn backward(
-        &self,
-        x: &Tensor,
-        scale_shift: &Tensor,
-        residual: Option<&Tensor>,
-        dy: &Tensor,
-    ) -> Result<[Option<Tensor>; 3]> {
-        let Some(saved) = self.saved.get() else { bail!("norm-act: no forward state") };
-        let buffer = |tensor: &Tensor| tensor.track_op().then(|| vec![0.0; tensor.elem_count()]);
-        let mut dx = buffer(x);
-        let mut d_scale_shift = buffer(scale_shift);
-        let mut d_residual = residual.and_then(buffer);
-        let (gamma, beta) = match &mut d_scale_shift {
-            Some(both) => {
-                let (gamma, beta) = both.split_at_mut(scale_shift.elem_count() / 2);
-                (Some(gamma), Some(beta))
+        for (param, gradient) in [(&self.gamma, d_gamma), (&self.beta, d_beta)] {
+            if let Some(gradient) = gradient {
+                gradients.add_param(param, |slot| slot.copy_from_slice(&gradient))?;
             }
-            None => (None, None),
-        };
-        let grads =
-            Grads { x: dx.as_deref_mut(), gamma, beta, residual: d_residual.as_deref_mut() };
-        with(x, |x| {
-            with(scale_shift, |scale_shift| {
-                with(dy, |dy| {
-                    let gamma = &scale_shift[..scale_shift.len() / 2];
-                    match self.config.statistics {
-                        None => norm::backward_train(dy, x, gamma, saved, grads),
-                        Some(_) => norm::backward_eval(dy, x, gamma, saved, grads),
-                    }
-                    Ok(())
-                })
-            })
-        })?;
-        let wrap =
-            |values: Option<Vec<f32>>, tensor: &Tensor| values.map(|v| like(v, tensor)).transpose();
-        Ok([
-            wrap(dx, x)?,
-            wrap(d_scale_shift, scale_shift)?,
-            match residual {
-                Some(residual) => wrap(d_residual, residual)?,
-                None => None,
-            },
-        ])
-    }
-}
-
-impl CustomOp2 for NormOp {
-    fn name(&self) -> &'static str {
-        "norm-act"
-    }
-
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        lx: &Layout,
-        s: &CpuStorage,
-        ls: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let y = self.forward(slice(x, lx)?, slice(s, ls)?, None);
-        Ok((CpuStorage::F32(y), lx.shape().clone()))
-    }
-
-    fn bwd(
-        &self,
-        x: &Tensor,
-        s: &Tensor,
-        _: &Tensor,
-        dy: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let [dx, ds, _] = self.backward(x, s, None, dy)?;
-        Ok((dx, ds))
-    }
-}
-
-impl CustomOp3 for NormOp {
-    fn name(&self) -> &'static str {
-        "norm-add-act"
-    }
-
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        lx: &Layout,
-        s: &CpuStorage,
-        ls: &Layout,
-        r: &CpuStorage,
-        lr: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let y = self.forward(slice(x, lx)?, slice(s, ls)?, Some(slice(r, lr)?));
-        Ok((CpuStorage::F32(y), lx.shape().clone()))
-    }
-
-    fn bwd(
-        &self,
-        x: &Tensor,
-        s: &Tensor,
-        r: &Tensor,
-        _: &Tensor,
-        dy: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let [dx, ds, dr] = self.backward(x, s, Some(r), dy)?;
-        Ok((dx, ds, dr))
+        }
+        Ok(())
     }
 }

@@ -1,0 +1,162 @@
+//! Memory for features and their gradients, kept from step to step.
+//!
+//! A training step needs the same large buffers as the step before it. A fresh allocation of that size
+//! costs a page fault per 4 KiB, often more than the arithmetic done in it, and zeros that nobody reads; so
+//! a buffer that is dropped is kept for the next taker, in the whole process.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Below so many values the allocator does well.
+const SMALL: usize = 1 << 14;
+
+static POOL: Mutex<Pool> =
+    Mutex::new(Pool { free: BTreeMap::new(), free_values: 0, lent_values: 0 });
+
+/// Buffers by their size.
+struct Pool {
+    free: BTreeMap<usize, Vec<Vec<f32>>>,
+    free_values: usize,
+    lent_values: usize,
+}
+
+fn pool() -> MutexGuard<'static, Pool> {
+    POOL.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Pool {
+    /// The smallest free buffer that is large enough and not much larger.
+    fn find(&mut self, len: usize) -> Option<Vec<f32>> {
+        let (&size, buffers) = self.free.range_mut(len..=len + len / 4).next()?;
+        let buffer = buffers.pop();
+        if buffers.is_empty() {
+            self.free.remove(&size);
+        }
+        self.free_values -= size;
+        buffer
+    }
+
+    /// Gives memory back that nothing of today's sizes fits into: never more is free than lent.
+    fn trim(&mut self) {
+        while self.free_values > self.lent_values {
+            let Some((size, buffers)) = self.free.pop_last() else { return };
+            self.free_values -= size * buffers.len();
+        }
+    }
+}
+
+/// Values of a feature or of a gradient; its memory is used again when it is dropped.
+pub(crate) struct Buffer {
+    values: Vec<f32>,
+    len: usize,
+}
+
+impl Buffer {
+    /// `len` values with unspecified contents, for whoever writes all of them.
+    pub fn new(len: usize) -> Self {
+        let mut buffer = Self { values: Vec::new(), len };
+        if len < SMALL {
+            buffer.values = vec![0.0; len];
+        } else {
+            let mut pool = pool();
+            let found = pool.find(len);
+            if found.is_none() {
+                pool.trim();
+            }
+            buffer.values = found.unwrap_or_else(|| vec![0.0; len]);
+            pool.lent_values += buffer.values.len();
+        }
+        if cfg!(debug_assertions) {
+            // So that a test sees what was not written.
+            buffer.fill(f32::NAN);
+        }
+        buffer
+    }
+
+    /// A copy of some values.
+    pub fn copy_of(values: &[f32]) -> Self {
+        let mut buffer = Self::new(values.len());
+        buffer.copy_from_slice(values);
+        buffer
+    }
+
+    /// Takes over a vector.
+    pub fn from_vec(values: Vec<f32>) -> Self {
+        let len = values.len();
+        if len >= SMALL {
+            pool().lent_values += len;
+        }
+        Self { values, len }
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let size = self.values.len();
+        if size < SMALL {
+            return;
+        }
+        let mut pool = pool();
+        pool.lent_values -= size;
+        pool.free_values += size;
+        pool.free.entry(size).or_default().push(std::mem::take(&mut self.values));
+    }
+}
+
+impl Deref for Buffer {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        &self.values[..self.len]
+    }
+}
+
+impl DerefMut for Buffer {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        &mut self.values[..self.len]
+    }
+}
+
+impl fmt::Debug for Buffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} values", self.len)
+    }
+}
+
+/// The buffer itself, or a copy if someone else still reads it.
+pub(crate) fn unshared(buffer: &mut Arc<Buffer>) -> &mut Buffer {
+    if Arc::get_mut(buffer).is_none() {
+        *buffer = Arc::new(Buffer::copy_of(buffer));
+    }
+    match Arc::get_mut(buffer) {
+        Some(buffer) => buffer,
+        None => unreachable!("a new buffer has one owner"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dropped_buffer_serves_the_next_taker_of_about_its_size() {
+        // A size that no other test of this process uses.
+        let len = 3 * SMALL + 17;
+        let first = Buffer::new(len);
+        let address = first.as_ptr();
+        drop(first);
+        let second = Buffer::new(len - 5);
+        assert_eq!((second.as_ptr(), second.len()), (address, len - 5));
+        assert_ne!(Buffer::new(len).as_ptr(), address);
+    }
+
+    #[test]
+    fn a_shared_buffer_is_copied_before_it_is_changed() {
+        let mut a = Arc::new(Buffer::copy_of(&[1.0, 2.0]));
+        let b = a.clone();
+        unshared(&mut a)[0] = 5.0;
+        assert_eq!((a[0], b[0]), (5.0, 1.0));
+    }
+}

@@ -1,0 +1,151 @@
+//! What a pass that learns remembers, to go back along it: the tape of reverse-mode differentiation.
+//!
+//! candle's own autograd would do, but it keeps every activation until the graph is dropped, and adds each
+//! gradient to zeros first. A tape of closures frees what a step read as soon as its gradient is known, and
+//! writes a first gradient where it stays.
+//!
+//! The two meet where someone wants a tensor: [`Feature::tensor`](crate::Feature::tensor) gives one that candle
+//! tracks, a leaf; a feature made of a tensor that candle tracks is an island, whose gradient candle finds.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use candle_core::backprop::GradStore;
+use candle_core::{Device, Tensor, Var};
+
+use crate::memory::{Buffer, unshared};
+use crate::{Param, Result};
+
+/// Given the gradient of what an operation made, adds to the gradients of what it read.
+pub(crate) type Backward = Box<dyn FnOnce(&Arc<Buffer>, &mut Gradients) -> Result<()> + Send>;
+
+/// The operations of one pass, in order.
+#[derive(Clone, Default)]
+pub(crate) struct Tape(Arc<Mutex<Entries>>);
+
+#[derive(Default)]
+struct Entries {
+    /// Entry i made node i.
+    backwards: Vec<Backward>,
+    leaves: Vec<(usize, Var)>,
+}
+
+/// A feature that a gradient flows into: the tape that knows it, and its number there.
+#[derive(Clone, Debug)]
+pub(crate) struct Node {
+    tape: Tape,
+    index: usize,
+}
+
+impl Tape {
+    fn entries(&self) -> MutexGuard<'_, Entries> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Remembers how to go back over an operation; gives the node of its result.
+    pub fn push(&self, backward: Backward) -> Node {
+        let mut entries = self.entries();
+        entries.backwards.push(backward);
+        Node { tape: self.clone(), index: entries.backwards.len() - 1 }
+    }
+
+    /// Remembers what candle made, whose gradient candle is to find.
+    pub fn push_island(&self, tensor: Tensor) -> Node {
+        self.push(Box::new(move |dy, gradients| {
+            let dy = Tensor::from_vec(dy.to_vec(), tensor.shape(), tensor.device())?;
+            let found = (tensor * dy)?.sum_all()?.backward()?;
+            gradients.absorb(found)
+        }))
+    }
+
+    /// The node's number, if it is of this tape.
+    pub fn index_of(&self, node: &Node) -> Option<usize> {
+        Arc::ptr_eq(&self.0, &node.tape.0).then_some(node.index)
+    }
+
+    /// Goes back over all that was remembered, from gradients that candle found; the tape is empty then.
+    pub fn backward(&self, found: GradStore) -> Result<GradStore> {
+        let Entries { backwards, leaves } = std::mem::take(&mut *self.entries());
+        let slots = backwards.iter().map(|_| None).collect();
+        let mut gradients = Gradients { slots, leaves, store: GradStore::default() };
+        gradients.absorb(found)?;
+        for (index, backward) in backwards.into_iter().enumerate().rev() {
+            // What no gradient reached did not contribute to the loss.
+            if let Some(dy) = gradients.slots[index].take() {
+                backward(&dy, &mut gradients)?;
+            }
+        }
+        Ok(gradients.store)
+    }
+}
+
+impl Node {
+    /// Values of this node as a tensor that candle tracks, so that a gradient finds its way back.
+    pub fn leaf(&self, tensor: &Tensor) -> Result<Tensor> {
+        let leaf = Var::from_tensor(tensor)?;
+        let tracked = leaf.as_tensor().clone();
+        self.tape.entries().leaves.push((self.index, leaf));
+        Ok(tracked)
+    }
+}
+
+impl fmt::Debug for Tape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a tape of {} operations", self.entries().backwards.len())
+    }
+}
+
+/// The gradients known so far on the way back.
+pub(crate) struct Gradients {
+    slots: Vec<Option<Arc<Buffer>>>,
+    leaves: Vec<(usize, Var)>,
+    /// Those of parameters.
+    store: GradStore,
+}
+
+impl Gradients {
+    /// Adds to the gradient of a node: `write` overwrites all of `len` values.
+    pub fn add(&mut self, index: usize, len: usize, write: impl FnOnce(&mut [f32])) {
+        let mut gradient = Buffer::new(len);
+        write(&mut gradient);
+        self.add_shared(index, &Arc::new(gradient));
+    }
+
+    /// Adds values that others may read too.
+    pub fn add_shared(&mut self, index: usize, gradient: &Arc<Buffer>) {
+        match &mut self.slots[index] {
+            Some(sum) => {
+                unshared(sum).iter_mut().zip(gradient.iter()).for_each(|(sum, g)| *sum += g);
+            }
+            empty => *empty = Some(gradient.clone()),
+        }
+    }
+
+    /// Adds to the gradient of a parameter: `write` overwrites all its values.
+    pub fn add_param(&mut self, param: &Param, write: impl FnOnce(&mut [f32])) -> Result<()> {
+        let Some(key) = param.tracked() else { return Ok(()) };
+        let mut gradient = vec![0.0; param.len()];
+        write(&mut gradient);
+        let gradient = Tensor::from_vec(gradient, key.shape(), &Device::Cpu)?;
+        let sum = match self.store.remove(key) {
+            Some(before) => (before + gradient)?,
+            None => gradient,
+        };
+        self.store.insert(key, sum);
+        Ok(())
+    }
+
+    /// Takes over what candle found: gradients of leaves are ours to follow, the others of parameters.
+    fn absorb(&mut self, mut found: GradStore) -> Result<()> {
+        let leaves = std::mem::take(&mut self.leaves);
+        for (index, leaf) in &leaves {
+            if let Some(gradient) = found.remove(leaf) {
+                let values = gradient.flatten_all()?.to_vec1()?;
+                self.add_shared(*index, &Arc::new(Buffer::from_vec(values)));
+            }
+        }
+        self.leaves = leaves;
+        self.store.extend(found)?;
+        Ok(())
+    }
+}
