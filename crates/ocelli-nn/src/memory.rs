@@ -13,13 +13,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 const SMALL: usize = 1 << 14;
 
 static POOL: Mutex<Pool> =
-    Mutex::new(Pool { free: BTreeMap::new(), free_values: 0, lent_values: 0 });
+    Mutex::new(Pool { free: BTreeMap::new(), kept: 0, lent: 0, most_lent: 0 });
 
-/// Buffers by their size.
+/// Free buffers by their size, and how many values are free, lent, and were ever lent at once.
 struct Pool {
     free: BTreeMap<usize, Vec<Vec<f32>>>,
-    free_values: usize,
-    lent_values: usize,
+    kept: usize,
+    lent: usize,
+    most_lent: usize,
 }
 
 fn pool() -> MutexGuard<'static, Pool> {
@@ -27,23 +28,45 @@ fn pool() -> MutexGuard<'static, Pool> {
 }
 
 impl Pool {
-    /// The smallest free buffer that is large enough and not much larger.
+    /// A free buffer that is large enough and not much larger, or a new one.
+    fn take(&mut self, len: usize) -> Vec<f32> {
+        let buffer = self.find(len).unwrap_or_else(|| {
+            self.make_room(len);
+            vec![0.0; len]
+        });
+        self.lent += buffer.len();
+        self.most_lent = self.most_lent.max(self.lent);
+        buffer
+    }
+
     fn find(&mut self, len: usize) -> Option<Vec<f32>> {
         let (&size, buffers) = self.free.range_mut(len..=len + len / 4).next()?;
         let buffer = buffers.pop();
         if buffers.is_empty() {
             self.free.remove(&size);
         }
-        self.free_values -= size;
+        self.kept -= size;
         buffer
     }
 
-    /// Gives memory back that nothing of today's sizes fits into: never more is free than lent.
-    fn trim(&mut self) {
-        while self.free_values > self.lent_values {
-            let Some((size, buffers)) = self.free.pop_last() else { return };
-            self.free_values -= size * buffers.len();
+    /// Gives back memory of sizes that are not asked for any more, so that never much more is held than was
+    /// needed at once.
+    fn make_room(&mut self, len: usize) {
+        let most = self.most_lent.max(self.lent + len);
+        while self.kept + self.lent + len > most + most / 4 {
+            let Some((size, mut buffers)) = self.free.pop_last() else { return };
+            buffers.pop();
+            self.kept -= size;
+            if !buffers.is_empty() {
+                self.free.insert(size, buffers);
+            }
         }
+    }
+
+    fn give_back(&mut self, buffer: Vec<f32>) {
+        self.lent -= buffer.len();
+        self.kept += buffer.len();
+        self.free.entry(buffer.len()).or_default().push(buffer);
     }
 }
 
@@ -51,23 +74,16 @@ impl Pool {
 pub(crate) struct Buffer {
     values: Vec<f32>,
     len: usize,
+    /// Whether the memory is the pool's.
+    lent: bool,
 }
 
 impl Buffer {
     /// `len` values with unspecified contents, for whoever writes all of them.
     pub fn new(len: usize) -> Self {
-        let mut buffer = Self { values: Vec::new(), len };
-        if len < SMALL {
-            buffer.values = vec![0.0; len];
-        } else {
-            let mut pool = pool();
-            let found = pool.find(len);
-            if found.is_none() {
-                pool.trim();
-            }
-            buffer.values = found.unwrap_or_else(|| vec![0.0; len]);
-            pool.lent_values += buffer.values.len();
-        }
+        let lent = len >= SMALL;
+        let values = if lent { pool().take(len) } else { vec![0.0; len] };
+        let mut buffer = Self { values, len, lent };
         if cfg!(debug_assertions) {
             // So that a test sees what was not written.
             buffer.fill(f32::NAN);
@@ -84,24 +100,15 @@ impl Buffer {
 
     /// Takes over a vector.
     pub fn from_vec(values: Vec<f32>) -> Self {
-        let len = values.len();
-        if len >= SMALL {
-            pool().lent_values += len;
-        }
-        Self { values, len }
+        Self { len: values.len(), values, lent: false }
     }
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        let size = self.values.len();
-        if size < SMALL {
-            return;
+        if self.lent {
+            pool().give_back(std::mem::take(&mut self.values));
         }
-        let mut pool = pool();
-        pool.lent_values -= size;
-        pool.free_values += size;
-        pool.free.entry(size).or_default().push(std::mem::take(&mut self.values));
     }
 }
 
