@@ -186,6 +186,17 @@ fn photos_that_cannot_be_predicted() {
     );
     refused(&answer, &["nowhere.jpg", "1 of 2"]);
     assert!(answer.out.contains('%'), "the other photo must be answered: {}", answer.out);
+    let folder = place.join("data/train/cube");
+    refused(
+        &run(PROGRAM, &["predict", model.to_str().unwrap(), folder.to_str().unwrap()]),
+        &["a folder", "*.jpg", "1 of 1"],
+    );
+    let data = place.join("data").to_str().unwrap().to_string();
+    refused(&run(PROGRAM, &["evaluate", &data]), &["--weights"]);
+    refused(
+        &run(PROGRAM, &["evaluate", &data, "--model", model.to_str().unwrap()]),
+        &["is a path", "--weights"],
+    );
     refused(
         &run(PROGRAM, &["predict", "nowhere", "x.jpg"]),
         &["nowhere", "no such file or folder"],

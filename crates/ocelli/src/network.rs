@@ -46,7 +46,7 @@ pub fn build(
     head: Head,
     seed: u64,
 ) -> Result<Built, Error> {
-    network.name.as_deref().map(architecture).transpose()?; // before anything is fetched
+    check(network, head)?; // before anything is fetched
     let pretrained = network.weights.as_deref().map(find).transpose()?;
     let config = pretrained.as_ref().and_then(|pretrained| pretrained.config.as_ref());
     let named = network.name.as_deref().or(config.map(|config| config.architecture.as_str()));
@@ -92,6 +92,21 @@ pub fn build(
         )));
     }
     Ok(Built { model, preprocess, labels, notes })
+}
+
+fn check(network: &NetworkConfig, head: Head) -> Result<(), Error> {
+    match network.name.as_deref() {
+        Some(name) => match architecture(name) {
+            Err(_) if Path::new(name).exists() => Err(Error::Config(format!(
+                "{name} is a path, not an architecture: give a model folder or a file of weights with --weights"
+            ))),
+            known => Ok(known.map(drop)?),
+        },
+        None if network.weights.is_none() && head == Head::Pretrained => {
+            Err(Error::Config("which model? give a model folder with --weights".to_string()))
+        }
+        None => Ok(()),
+    }
 }
 
 impl PreprocessConfig {

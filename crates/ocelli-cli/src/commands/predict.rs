@@ -38,10 +38,7 @@ impl Predict {
         let predictor = Predictor::new(ocelli::open_model(&self.model)?);
         let mut failed = 0;
         for photo in &self.photos {
-            match std::fs::read(photo)
-                .map_err(anyhow::Error::from)
-                .and_then(|bytes| Ok(predictor.predict(&bytes, self.top.get())?))
-            {
+            match read(photo).and_then(|bytes| Ok(predictor.predict(&bytes, self.top.get())?)) {
                 Ok(predictions) if self.json => {
                     let answer = serde_json::json!({ "photo": photo.to_string_lossy(), "predictions": predictions });
                     output::line(answer)?;
@@ -56,6 +53,15 @@ impl Predict {
         anyhow::ensure!(failed == 0, "{failed} of {} photos could not be read", self.photos.len());
         Ok(())
     }
+}
+
+fn read(photo: &Path) -> anyhow::Result<Vec<u8>> {
+    anyhow::ensure!(
+        !photo.is_dir(),
+        "a folder; name its photos: {}",
+        photo.join("*.jpg").display()
+    );
+    Ok(std::fs::read(photo)?)
 }
 
 fn print_table(photo: &Path, predictions: &[Prediction]) -> anyhow::Result<()> {
