@@ -115,6 +115,17 @@ fn weights_that_do_not_fit() {
         &["cut.safetensors"],
     );
     refused(
+        &place.finetune(&[
+            "--model",
+            "squeezenet1_1",
+            "--weights",
+            weights.to_str().unwrap(),
+            "--out",
+            "x",
+        ]),
+        &["another architecture"],
+    );
+    refused(
         &place.finetune(&["--model", "resnet19", "--weights", cut, "--out", "x"]),
         &["resnet19", "models list"],
     );
@@ -155,6 +166,11 @@ fn folders_that_cannot_be_written() {
     assert!(place.finetune(&[]).ok);
     let before = std::fs::read(place.join("run/model/model.safetensors")).unwrap();
     refused(&place.finetune(&[]), &["holds a run already", "--resume"]);
+    let data = place.join("data");
+    refused(
+        &run(PROGRAM, &["finetune", "--resume", data.to_str().unwrap()]),
+        &["no run folder", "recipe.toml"],
+    );
     assert_eq!(std::fs::read(place.join("run/model/model.safetensors")).unwrap(), before);
 }
 
@@ -170,7 +186,28 @@ fn photos_that_cannot_be_predicted() {
     );
     refused(&answer, &["nowhere.jpg", "1 of 2"]);
     assert!(answer.out.contains('%'), "the other photo must be answered: {}", answer.out);
-    refused(&run(PROGRAM, &["predict", "nowhere", "x.jpg"]), &["config.json", "model folder"]);
+    let folder = place.join("data/train/cube");
+    refused(
+        &run(PROGRAM, &["predict", model.to_str().unwrap(), folder.to_str().unwrap()]),
+        &["a folder", "*.jpg", "1 of 1"],
+    );
+    let data = place.join("data").to_str().unwrap().to_string();
+    refused(&run(PROGRAM, &["evaluate", &data]), &["--weights"]);
+    refused(
+        &run(PROGRAM, &["evaluate", &data, "--model", model.to_str().unwrap()]),
+        &["is a path", "--weights"],
+    );
+    refused(
+        &run(PROGRAM, &["predict", "nowhere", "x.jpg"]),
+        &["nowhere", "no such file or folder"],
+    );
+    let run_folder = place.join("run").to_str().unwrap().to_string();
+    refused(&run(PROGRAM, &["predict", &run_folder, "x.jpg"]), &["model.safetensors", "model/"]);
+    std::fs::remove_file(model.join("config.json")).unwrap();
+    refused(
+        &run(PROGRAM, &["predict", model.to_str().unwrap(), "x.jpg"]),
+        &["config.json", "architecture"],
+    );
 }
 
 /// Ctrl-C once ends in good order and the run can go on; twice ends at once and leaves whole files.

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // a test that cannot go on fails
 
 use std::path::Path;
+use std::process::Command;
 
 use ocelli::train::{Control, Event, Observer, Silent};
 use ocelli::{Error, Recipe, finetune, resume};
@@ -73,6 +74,18 @@ fn a_folder_of_pictures_becomes_a_model_that_answers() {
     assert!((sum - 1.0).abs() < 1e-5 && predictions.iter().any(|p| p["name"] == "cube"));
     let table = run(PROGRAM, &["predict", &model, photo.to_str().unwrap()]);
     assert_eq!(table.out.lines().count(), 6, "{}", table.out);
+}
+
+#[test]
+fn runs_are_numbered() {
+    let folder = tempfile::tempdir().unwrap();
+    small_dataset(&folder.path().join("data"));
+    let arguments = ["finetune", "data", "--image-size", "16", "--epochs", "1"];
+    let runs = [(); 2].map(|()| {
+        Command::new(PROGRAM).args(arguments).current_dir(folder.path()).output().unwrap().status
+    });
+    assert!(runs.iter().all(|status| status.success()));
+    assert!(["data-1", "data-2"].iter().all(|run| folder.path().join("runs").join(run).is_dir()));
 }
 
 /// Stops after a number of steps.

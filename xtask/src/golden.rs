@@ -8,9 +8,14 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
-use crate::{Result, process};
+use crate::{Result, output, process};
 
 const FOLDER: &str = "tests/golden";
+
+const HOW: &str = "
+Values are committed; nobody needs Python to test. To make them again:
+    cargo xtask golden --python PYTHON            all that need no argument
+    cargo xtask golden --python PYTHON NAME...    some of them";
 
 /// One script of the folder.
 #[derive(Debug, PartialEq)]
@@ -103,14 +108,11 @@ impl Script {
 fn list(scripts: &[Script]) -> Result {
     for script in scripts {
         if let Some(arguments) = &script.arguments {
-            println!("{}", format!("{FOLDER}/{}.py {arguments}", script.name).trim_end());
-            println!("    {}", script.purpose);
+            output::line(format!("{FOLDER}/{}.py {arguments}", script.name).trim_end())?;
+            output::line(format_args!("    {}", script.purpose))?;
         }
     }
-    println!();
-    println!("Values are committed; nobody needs Python to test. To make them again:");
-    println!("    cargo xtask golden --python PYTHON            all that need no argument");
-    println!("    cargo xtask golden --python PYTHON NAME...    some of them");
+    output::line(HOW)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -138,7 +140,7 @@ fn find<'a>(scripts: &'a [Script], name: &str) -> Result<&'a Script> {
 
 fn run_all(root: &Path, python: &OsStr, scripts: &[&Script]) -> Result {
     for script in scripts {
-        println!("{}: {}", script.name, script.purpose);
+        output::line(format_args!("{}: {}", script.name, script.purpose))?;
         let mut command = Command::new(python);
         command.arg(root.join(FOLDER).join(format!("{}.py", script.name))).current_dir(root);
         let status = command.status().map_err(|error| process::cannot_start(&command, &error))?;
@@ -146,7 +148,7 @@ fn run_all(root: &Path, python: &OsStr, scripts: &[&Script]) -> Result {
             return Err(format!("{}.py failed: {status}", script.name));
         }
     }
-    println!("done; `git diff --stat` shows which values changed");
+    output::line("done; `git diff --stat` shows which values changed")?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -4,10 +4,9 @@
 //! the `ocelli` program unchanged, so that `cargo xtask finetune ...` is all a newcomer has to type.
 //! Nothing of the workspace is a dependency: this builds in seconds.
 
-#![allow(clippy::print_stdout, clippy::print_stderr)]
-
 mod ci;
 mod golden;
+mod output;
 mod process;
 mod program;
 mod tidy;
@@ -37,7 +36,7 @@ Every other word goes to the release build of the ocelli program, which is built
 fn main() -> ExitCode {
     let words: Vec<OsString> = env::args_os().skip(1).collect();
     run(&words).unwrap_or_else(|message| {
-        eprintln!("xtask: {message}");
+        output::warn(format_args!("xtask: {message}"));
         ExitCode::from(2)
     })
 }
@@ -57,7 +56,7 @@ fn run(words: &[OsString]) -> Result {
 }
 
 fn help() -> Result {
-    println!("{HELP}");
+    output::line(HELP)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,9 +1,9 @@
 //! The `ocelli` program: parses, prints, handles signals.
 
-#![allow(clippy::print_stdout, clippy::print_stderr)] // this is the crate that prints
-
+mod candle;
 mod commands;
 mod flags;
+mod output;
 mod progress;
 mod signals;
 mod tables;
@@ -39,6 +39,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    candle::one_thread();
     let program = Program::parse();
     let outcome = match program.command {
         Command::Finetune(command) => command.run(),
@@ -52,8 +53,9 @@ fn main() -> ExitCode {
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<output::Closed>() => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {}", chain(&error));
+            output::warn(format_args!("error: {}", chain(&error)));
             if signals::heard() { ExitCode::from(130) } else { ExitCode::FAILURE }
         }
     }

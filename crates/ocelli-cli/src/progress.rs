@@ -5,7 +5,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use ocelli::train::{Control, Event, Observer};
 
-use crate::signals;
+use crate::{output, signals};
 
 /// Shows a bar per epoch on a terminal, and one line per epoch everywhere.
 pub struct Progress {
@@ -34,10 +34,11 @@ impl Progress {
         self.bar.enable_steady_tick(Duration::from_millis(500));
     }
 
-    /// Prints a line above the bar; on standard output, so that a log has it too.
+    /// Prints a line above the bar; on standard output, so that a log has it too. A line that nobody reads stops
+    /// no run: its folder keeps the record.
     fn line(&self, text: &str) {
         if !self.quiet {
-            self.bar.suspend(|| println!("{text}"));
+            let _ = self.bar.suspend(|| output::line(text));
         }
     }
 }

@@ -2,15 +2,17 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::output;
+
 static HEARD: AtomicUsize = AtomicUsize::new(0);
 
 /// Listens from now on.
 pub fn listen() -> anyhow::Result<()> {
     ctrlc::set_handler(|| {
         if HEARD.fetch_add(1, Ordering::SeqCst) == 0 {
-            eprintln!("\nstopping after this step and saving; Ctrl-C again stops at once");
+            output::warn("\nstopping after this step and saving; Ctrl-C again stops at once");
         } else {
-            eprintln!("\nstopped at once; the last checkpoint is whole");
+            output::warn("\nstopped at once; the last checkpoint is whole");
             std::process::exit(130);
         }
     })?;

@@ -10,8 +10,8 @@ pub fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
     let line = |cells: &[&str]| {
         let padded: Vec<String> =
             cells.iter().zip(&widths).map(|(cell, &width)| format!("{cell:width$}")).collect();
-        format!("{}\n", padded.join("  ").trim_end())
+        padded.join("  ").trim_end().to_string()
     };
     let body = rows.iter().map(|row| line(&row.iter().map(String::as_str).collect::<Vec<_>>()));
-    std::iter::once(line(headings)).chain(body).collect()
+    std::iter::once(line(headings)).chain(body).collect::<Vec<_>>().join("\n")
 }

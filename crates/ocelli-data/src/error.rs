@@ -58,7 +58,7 @@ pub enum DataError {
     /// A class folder without an image.
     #[error(
         "the class folder {folder} holds no image of a supported format ({files} other files); \
-         add images, remove the folder, or allow empty classes",
+         add images or remove the folder",
         folder = folder.display()
     )]
     EmptyClass {

@@ -1,8 +1,12 @@
 //! `config.json` of a model folder, under timm's names.
 
+use std::path::Path;
+
 use ocelli_core::{ClassNames, CropMode, Interpolation, Normalize, Preprocess};
 use ocelli_models::{Architecture, ModelArgs};
 use serde::{Deserialize, Serialize};
+
+use crate::ExportError;
 
 /// `config.json` of a model folder. Keys that ocelli does not know are passed over, as timm does.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,6 +29,35 @@ pub struct FolderConfig {
     /// Whose names the weights have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight_names: Option<String>,
+}
+
+impl FolderConfig {
+    /// Reads a `config.json`.
+    ///
+    /// # Errors
+    /// Where it cannot be read, is no such configuration, or names another number of labels than of classes.
+    pub fn read(path: &Path) -> Result<Self, ExportError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| ExportError::folder(path, error.to_string()))?;
+        Self::parse(&text, path)
+    }
+
+    /// [`read`](Self::read) of a file's text; `path` names it in messages.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ExportError> {
+        let config: Self = serde_json::from_str(text)
+            .map_err(|error| ExportError::folder(path, error.to_string()))?;
+        match &config.label_names {
+            Some(labels) if labels.len() != config.num_classes => Err(ExportError::Labels {
+                path: path.to_path_buf(),
+                labels: labels.len(),
+                classes: config.num_classes,
+            }),
+            _ => Ok(config),
+        }
+    }
 }
 
 /// timm's `pretrained_cfg`: preprocessing, and where the classifier is. What is missing has timm's default.

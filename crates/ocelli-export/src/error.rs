@@ -1,10 +1,11 @@
 //! What can go wrong with a model folder.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ocelli_core::files::WriteError;
 use ocelli_core::{DecodeError, PreprocessError};
 use ocelli_models::ModelError;
+use ocelli_models::weights::WeightsError;
 use thiserror::Error;
 
 /// What can go wrong with a model folder.
@@ -28,6 +29,9 @@ pub enum ExportError {
         /// Classes of the model.
         classes: usize,
     },
+    /// The weights cannot be found or read.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
     /// The architecture or its weights do not fit.
     #[error(transparent)]
     Model(#[from] ModelError),
@@ -43,4 +47,10 @@ pub enum ExportError {
     /// A file could not be written.
     #[error(transparent)]
     Write(#[from] WriteError),
+}
+
+impl ExportError {
+    pub(crate) fn folder(path: &Path, reason: impl Into<String>) -> Self {
+        Self::Folder { path: path.to_path_buf(), reason: reason.into() }
+    }
 }

@@ -9,8 +9,10 @@ mod config;
 mod error;
 mod folder;
 mod predictor;
+mod pretrained;
 
 pub use config::{FolderConfig, PretrainedConfig};
 pub use error::ExportError;
 pub use folder::{CONFIG, LoadedModel, WEIGHTS, open, save};
 pub use predictor::{Prediction, Predictor};
+pub use pretrained::Pretrained;

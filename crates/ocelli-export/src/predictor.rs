@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use ocelli_core::{ClassNames, DecodeLimits, Image, Preprocess, decode};
-use ocelli_nn::{Classifier, Feature, Pass};
+use ocelli_nn::{Classifier, Feature, Pass, softmax};
 use serde::Serialize;
 
 use crate::{ExportError, LoadedModel, open};
@@ -97,15 +97,14 @@ impl Predictor {
     }
 
     fn rank(&self, logits: &[f32], top: usize) -> Vec<Prediction> {
-        let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let exponents: Vec<f32> = logits.iter().map(|logit| (logit - largest).exp()).collect();
-        let sum: f32 = exponents.iter().sum();
+        let mut probabilities = vec![0.0; logits.len()];
+        softmax(logits, logits.len(), &mut probabilities);
         let mut order: Vec<usize> = (0..logits.len()).collect();
         order.sort_by(|&a, &b| logits[b].total_cmp(&logits[a]));
         let prediction = |class: usize| Prediction {
             class,
             name: self.classes().name(class).to_string(),
-            probability: exponents[class] / sum,
+            probability: probabilities[class],
         };
         order.into_iter().take(top).map(prediction).collect()
     }

@@ -18,7 +18,7 @@ pub enum PadType {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ModelArgs {
-    /// Padding of MobileNetV2's strided convolutions; other networks ignore nothing and refuse it.
+    /// Padding of MobileNetV2's strided convolutions; a network without such an argument refuses it.
     #[serde(skip_serializing_if = "is_default")]
     pub pad_type: PadType,
     /// Probability of dropout before the classifier; the architecture's own where it is not given.

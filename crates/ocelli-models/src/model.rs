@@ -85,6 +85,9 @@ impl Model {
             && report.reshaped.iter().all(|mismatch| self.is_head(&mismatch.name));
         if head_only {
             reason.push_str("; only the number of classes differs");
+        } else if report.loaded.is_empty() {
+            reason
+                .push_str("; not one tensor fits, so they may be weights of another architecture");
         }
         let model = self.architecture.name.to_string();
         ModelError::Misfit { checkpoint: source.to_string(), model, reason }

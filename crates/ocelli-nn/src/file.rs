@@ -84,5 +84,5 @@ pub fn write_safetensors(
     let whole =
         safetensors::serialize(views, Some(metadata)).map_err(|error| fail(error.to_string()))?;
     files::write_whole(path, |file| file.write_all(&whole))
-        .map_err(|error| fail(error.source.to_string()))
+        .map_err(|error| fail(format!("cannot be written: {}", error.source)))
 }

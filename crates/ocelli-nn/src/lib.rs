@@ -35,6 +35,7 @@ pub use feature::Feature;
 pub use file::{DiskTensor, parse_safetensors, read_safetensors, write_safetensors};
 pub use init::Init;
 pub use ocelli_kernels::activation::Activation;
+pub use ocelli_kernels::loss::softmax;
 pub use ops::cross_entropy;
 pub use param::{Kind, Layout, Param};
 pub use pass::{Mode, Pass};

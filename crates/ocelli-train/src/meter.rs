@@ -1,6 +1,7 @@
 //! What an epoch of training has come to so far.
 
 use ocelli_core::Targets;
+use ocelli_metrics::argmax;
 use serde::{Deserialize, Serialize};
 
 /// Sums over the batches of an epoch; divided only when asked for.
@@ -17,14 +18,17 @@ impl Meter {
         let rows = logits.chunks_exact(classes);
         self.images += rows.len() as u64;
         self.loss += f64::from(loss) * rows.len() as f64;
-        let wanted: Vec<usize> = match targets {
-            Targets::Classes(indices) => indices.iter().map(|&class| class as usize).collect(),
+        let wanted: Vec<Option<usize>> = match targets {
+            Targets::Classes(indices) => {
+                indices.iter().map(|&class| Some(class as usize)).collect()
+            }
             Targets::Soft { probabilities, .. } => {
-                probabilities.chunks_exact(classes).map(largest).collect()
+                probabilities.chunks_exact(classes).map(argmax).collect()
             }
         };
-        self.correct +=
-            rows.zip(wanted).filter(|(row, wanted)| largest(row) == *wanted).count() as u64;
+        let right =
+            |(row, wanted): &(&[f32], Option<usize>)| wanted.is_some() && argmax(row) == *wanted;
+        self.correct += rows.zip(wanted).filter(right).count() as u64;
     }
 
     /// Images seen.
@@ -43,11 +47,6 @@ impl Meter {
     }
 }
 
-/// The index of the largest value; the first of equals.
-fn largest(row: &[f32]) -> usize {
-    (1..row.len()).fold(0, |best, index| if row[index] > row[best] { index } else { best })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -58,5 +57,12 @@ mod tests {
         meter.add(1.0, &[1., 0., 0., 2.], 2, &Targets::Classes(vec![0, 0]));
         meter.add(4.0, &[0., 1.], 2, &Targets::Soft { classes: 2, probabilities: vec![0.3, 0.7] });
         assert_eq!((meter.images(), meter.loss(), meter.top1()), (3, 2.0, 2.0 / 3.0));
+    }
+
+    #[test]
+    fn logits_without_an_order_are_no_right_answer() {
+        let mut meter = Meter::default();
+        meter.add(1.0, &[f32::NAN, 0., 1., 0.], 2, &Targets::Classes(vec![0, 0]));
+        assert_eq!((meter.images(), meter.top1()), (2, 0.5));
     }
 }

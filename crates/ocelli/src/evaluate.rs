@@ -77,7 +77,8 @@ impl Evaluated {
         }
     }
 
-    /// Writes every answer as CSV: image, truth, prediction, probability.
+    /// Writes every answer as CSV: image, truth, prediction, probability; the last two are empty where the network
+    /// gave no number.
     ///
     /// # Errors
     /// Where the file cannot be written.
@@ -87,13 +88,11 @@ impl Evaluated {
             self.evaluation.answers.iter().try_for_each(|answer| {
                 let name = |class| quoted(self.classes.name(class));
                 let image = quoted(&self.dataset.describe(answer.index));
-                writeln!(
-                    file,
-                    "{image},{},{},{}",
-                    name(answer.truth),
-                    name(answer.predicted),
-                    answer.probability
-                )
+                write!(file, "{image},{},", name(answer.truth))?;
+                match answer.predicted {
+                    Some((class, probability)) => writeln!(file, "{},{probability}", name(class)),
+                    None => writeln!(file, ","),
+                }
             })
         })
     }

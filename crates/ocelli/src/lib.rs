@@ -47,7 +47,7 @@ pub use augmentation::{AugmentConfig, Preset};
 pub use dataset::{SOLIDS, dataset_folder, open_dataset};
 pub use error::Error;
 pub use evaluate::{EvaluateConfig, Evaluated, Split, evaluate_model};
-pub use network::{BUNDLED, Built, Head, build};
+pub use network::{BUNDLED, Built, Head, build, open_model};
 pub use recipe::Recipe;
 pub use run::{Finished, MODEL, RECIPE, REPORT, finetune, resume};
 pub use threads::set_threads;

@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use ocelli_core::{ClassNames, Normalize, Preprocess};
-use ocelli_export::FolderConfig;
-use ocelli_models::weights::{self, Hub, RawTensor, Source};
+use ocelli_export::{FolderConfig, LoadedModel, Pretrained};
+use ocelli_models::weights::{Hub, Source};
 use ocelli_models::{Architecture, HeadPolicy, Model, ModelConfig, architecture, create};
-use ocelli_nn::{DiskTensor, parse_safetensors};
+use ocelli_nn::parse_safetensors;
 
 use crate::Error;
 use crate::bundled;
@@ -14,13 +14,6 @@ use crate::recipe::{NetworkConfig, PreprocessConfig};
 
 /// The weights' name for the bundled backbone.
 pub const BUNDLED: &str = "bundled";
-
-/// Weights as they were found, with what is known about them.
-struct Pretrained {
-    tensors: Vec<(String, DiskTensor)>,
-    config: Option<FolderConfig>,
-    name: String,
-}
 
 /// What the classifier answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,8 +46,8 @@ pub fn build(
     head: Head,
     seed: u64,
 ) -> Result<Built, Error> {
-    network.name.as_deref().map(architecture).transpose()?; // before anything is fetched
-    let pretrained = network.weights.as_deref().map(Pretrained::find).transpose()?;
+    check(network, head)?; // before anything is fetched
+    let pretrained = network.weights.as_deref().map(find).transpose()?;
     let config = pretrained.as_ref().and_then(|pretrained| pretrained.config.as_ref());
     let named = network.name.as_deref().or(config.map(|config| config.architecture.as_str()));
     let name = named.ok_or_else(|| {
@@ -69,7 +62,10 @@ pub fn build(
     let known = architecture(name)?;
     let (classes, policy) = match (head, &pretrained) {
         (Head::New(classes), _) => (classes, HeadPolicy::Replace),
-        (Head::Pretrained, Some(pretrained)) => (pretrained.classes(known)?, HeadPolicy::Keep),
+        (Head::Pretrained, Some(pretrained)) => {
+            let classes = pretrained.classes(known);
+            (classes.ok_or_else(|| no_classifier(pretrained, known))?, HeadPolicy::Keep)
+        }
         (Head::Pretrained, None) => {
             return Err(Error::Config(
                 "which weights? give a model folder, or --weights FILE".to_string(),
@@ -83,19 +79,34 @@ pub fn build(
     };
     let mut notes = Vec::new();
     if let Some(pretrained) = &pretrained {
-        notes.push(pretrained.load(&model, policy)?);
+        notes.push(load(pretrained, &model, policy)?);
     }
     let preprocess = preprocess.over(base);
     preprocess.check()?;
     let labels =
         config.and_then(|config| config.label_names.clone()).filter(|_| head == Head::Pretrained);
     if let Some(labels) = labels.as_ref().filter(|labels| labels.len() != classes) {
-        let labels = labels.len();
+        let (labels, name) = (labels.len(), network.weights.as_deref().unwrap_or_default());
         return Err(Error::Config(format!(
-            "{labels} label names for a model with {classes} classes"
+            "{name}: {labels} label names for a model with {classes} classes"
         )));
     }
     Ok(Built { model, preprocess, labels, notes })
+}
+
+fn check(network: &NetworkConfig, head: Head) -> Result<(), Error> {
+    match network.name.as_deref() {
+        Some(name) => match architecture(name) {
+            Err(_) if Path::new(name).exists() => Err(Error::Config(format!(
+                "{name} is a path, not an architecture: give a model folder or a file of weights with --weights"
+            ))),
+            known => Ok(known.map(drop)?),
+        },
+        None if network.weights.is_none() && head == Head::Pretrained => {
+            Err(Error::Config("which model? give a model folder with --weights".to_string()))
+        }
+        None => Ok(()),
+    }
 }
 
 impl PreprocessConfig {
@@ -126,67 +137,42 @@ impl PreprocessConfig {
     }
 }
 
-impl Pretrained {
-    /// Finds weights by what a user calls them.
-    fn find(text: &str) -> Result<Self, Error> {
-        if text == BUNDLED {
-            return Self::bundled();
-        }
-        let located = Source::parse(text)?.locate(&Hub::from_env())?;
-        let config = located.config.as_deref().map(read_config).transpose()?;
-        let checkpoint = weights::read(&located.weights)?;
-        let tensor = |(name, tensor): (&String, &RawTensor)| {
-            (name.clone(), DiskTensor { shape: tensor.shape.clone(), values: tensor.to_f32() })
-        };
-        Ok(Self {
-            tensors: checkpoint.tensors.iter().map(tensor).collect(),
-            config,
-            name: text.to_string(),
-        })
-    }
-
-    fn bundled() -> Result<Self, Error> {
-        let config = parse_config(bundled::CONFIG, Path::new("bundled/config.json"))?;
-        let (tensors, _) =
-            parse_safetensors(bundled::WEIGHTS, Path::new("bundled/model.safetensors"))?;
-        let name = "the bundled backbone".to_string();
-        Ok(Self { tensors: tensors.into_iter().collect(), config: Some(config), name })
-    }
-
-    /// Number of classes: the rows of the classifier's weight.
-    fn classes(&self, known: &Architecture) -> Result<usize, Error> {
-        let wanted = format!("{}.weight", known.head);
-        let found = self.tensors.iter().find(|(name, _)| known.rename(name) == wanted);
-        let classes = found.and_then(|(_, tensor)| tensor.shape.first().copied());
-        classes.ok_or_else(|| {
-            let (name, model) = (&self.name, known.name);
-            Error::Config(format!(
-                "{name} has no tensor `{wanted}`, so it does not hold a classifier of {model}"
-            ))
-        })
-    }
-
-    /// Loads the weights into a network and says in one sentence what became of them.
-    fn load(&self, model: &Model, head: HeadPolicy) -> Result<String, Error> {
-        let renamed = |name: &str| model.architecture().rename(name);
-        let names: Vec<String> = self.tensors.iter().map(|(name, _)| renamed(name)).collect();
-        let pairs =
-            names.iter().zip(&self.tensors).map(|(name, (_, tensor))| (name.as_str(), tensor));
-        let report = model.load(pairs, head, &self.name)?;
-        let new = match report.missing.as_slice() {
-            [] => String::new(),
-            missing => format!("; new: {}", missing.join(", ")),
-        };
-        Ok(format!("{} tensors from {}{new}", report.loaded.len(), self.name))
-    }
+/// Opens a trained model by what a user calls it: a model folder, `hf-hub:OWNER/NAME`, or `bundled`.
+///
+/// # Errors
+/// Where it cannot be found or read, or comes without a configuration that fits its weights.
+pub fn open_model(source: &str) -> Result<LoadedModel, Error> {
+    Ok(find(source)?.into_model()?)
 }
 
-fn read_config(path: &Path) -> Result<FolderConfig, Error> {
-    let fail = |reason: String| Error::Recipe { path: path.to_path_buf(), reason };
-    parse_config(&std::fs::read_to_string(path).map_err(|error| fail(error.to_string()))?, path)
+/// Finds weights by what a user calls them.
+fn find(text: &str) -> Result<Pretrained, Error> {
+    if text == BUNDLED {
+        return bundled();
+    }
+    Ok(Pretrained::read(&Source::parse(text)?.locate(&Hub::from_env())?, text)?)
 }
 
-fn parse_config(text: &str, path: &Path) -> Result<FolderConfig, Error> {
-    serde_json::from_str(text)
-        .map_err(|error| Error::Recipe { path: path.to_path_buf(), reason: error.to_string() })
+fn bundled() -> Result<Pretrained, Error> {
+    let config = FolderConfig::parse(bundled::CONFIG, Path::new("bundled/config.json"))?;
+    let (tensors, _) = parse_safetensors(bundled::WEIGHTS, Path::new("bundled/model.safetensors"))?;
+    let name = "the bundled backbone".to_string();
+    Ok(Pretrained { tensors: tensors.into_iter().collect(), config: Some(config), name })
+}
+
+fn no_classifier(pretrained: &Pretrained, known: &Architecture) -> Error {
+    let (name, head, model) = (&pretrained.name, known.head, known.name);
+    Error::Config(format!(
+        "{name} has no tensor `{head}.weight`, so it does not hold a classifier of {model}"
+    ))
+}
+
+/// Loads weights into a network and says in one sentence what became of them.
+fn load(pretrained: &Pretrained, model: &Model, head: HeadPolicy) -> Result<String, Error> {
+    let report = pretrained.load(model, head)?;
+    let new = match report.missing.as_slice() {
+        [] => String::new(),
+        missing => format!("; new: {}", missing.join(", ")),
+    };
+    Ok(format!("{} tensors from {}{new}", report.loaded.len(), pretrained.name))
 }

@@ -100,7 +100,7 @@ pub struct Recipe {
     pub threads: usize,
     /// Which weights become the model.
     pub keep: Keep,
-    /// The run folder; a fresh one under `runs/` where it is not given.
+    /// The run folder; `runs/DATA-1` or the next free number where it is not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub out: Option<PathBuf>,
     /// The network.

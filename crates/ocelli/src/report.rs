@@ -81,16 +81,17 @@ pub(crate) fn report(run: &Run<'_>) -> Report {
 
 /// The wrong answers that the network was surest of, with their pictures.
 fn mistakes(dataset: &dyn Dataset, evaluation: &Evaluation) -> Vec<Mistake> {
-    let mut wrong: Vec<&Answer> =
-        evaluation.answers.iter().filter(|answer| answer.predicted != answer.truth).collect();
-    wrong.sort_by(|a, b| b.probability.total_cmp(&a.probability));
-    let mistake = |answer: &&Answer| {
+    let guess = |answer: &Answer| answer.predicted.map(|(class, share)| (*answer, class, share));
+    let mut wrong: Vec<_> = evaluation.answers.iter().filter_map(guess).collect();
+    wrong.retain(|(answer, class, _)| *class != answer.truth);
+    wrong.sort_by(|(_, _, a), (_, _, b)| b.total_cmp(a));
+    let mistake = |&(answer, predicted, probability): &(Answer, usize, f32)| {
         let image = dataset.image(answer.index).ok()?; // it could be read a moment ago
         Some(Mistake {
             name: dataset.describe(answer.index),
             truth: answer.truth,
-            predicted: answer.predicted,
-            probability: answer.probability,
+            predicted,
+            probability,
             thumbnail: thumbnail(&image),
         })
     };

@@ -1,10 +1,11 @@
 //! Fine-tuning from a recipe to a report.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
-use ocelli_core::files::{create_folder, write_whole};
+use ocelli_core::files::{WriteError, create_folder, write_whole};
 use ocelli_core::{BatchSource, BatchTransform, Dataset, Preprocess, Transform};
 use ocelli_data::{BadFiles, Loader, LoaderConfig, Order, Problem, Splits};
 use ocelli_models::Model;
@@ -47,14 +48,14 @@ enum Start {
 /// [`Error::Stopped`] where the observer stopped it: [`resume`] then goes on.
 pub fn finetune(recipe: &Recipe, observer: &mut dyn Observer) -> Result<Finished, Error> {
     let mut recipe = recipe.clone();
-    let folder = recipe.out.take().unwrap_or_else(|| fresh_folder(&recipe));
-    if folder.join(RECIPE).exists() {
+    let folder = recipe.out.take();
+    if let Some(folder) = folder.as_ref().filter(|folder| folder.join(RECIPE).exists()) {
         let folder = folder.display();
         return Err(Error::Config(format!(
             "{folder} holds a run already; `--resume {folder}` continues it, another --out keeps both"
         )));
     }
-    run(recipe, &folder, Start::Fresh, observer)
+    run(recipe, folder, Start::Fresh, observer)
 }
 
 /// Continues the run in `folder` after it was stopped. It ends at the same weights as if it never had been.
@@ -62,14 +63,19 @@ pub fn finetune(recipe: &Recipe, observer: &mut dyn Observer) -> Result<Finished
 /// # Errors
 /// As [`finetune`]; also where there is no run in the folder.
 pub fn resume(folder: &Path, observer: &mut dyn Observer) -> Result<Finished, Error> {
+    if !folder.join(RECIPE).exists() {
+        let folder = folder.display();
+        return Err(Error::Config(format!("{folder} is no run folder: it holds no {RECIPE}")));
+    }
     let recipe = Recipe::open(&folder.join(RECIPE))?;
     let start = if Trainer::last(folder).exists() { Start::Resumed } else { Start::Fresh };
-    run(recipe, folder, start, observer)
+    run(recipe, Some(folder.to_path_buf()), start, observer)
 }
 
+/// `folder` is the run folder; none makes a new one.
 fn run(
     mut recipe: Recipe,
-    folder: &Path,
+    folder: Option<PathBuf>,
     start: Start,
     observer: &mut dyn Observer,
 ) -> Result<Finished, Error> {
@@ -88,7 +94,10 @@ fn run(
     let loaders = Loaders::new(&recipe, &splits, &preprocess)?;
     let trainer = Trainer::new(&model, recipe.train.clone())?;
     // Nothing is written before every setting has been found to make sense.
-    create_folder(folder)?;
+    let folder = &match folder {
+        Some(folder) => create_folder(&folder).map(|()| folder)?,
+        None => new_folder(&recipe)?,
+    };
     write_whole(&folder.join(RECIPE), |file| file.write_all(text.as_bytes()))?;
     if recipe.train.scope == Scope::Head {
         let learns: usize = model.params().trainable().iter().map(Param::len).sum();
@@ -97,11 +106,7 @@ fn run(
     let outcome = train(trainer, folder, start, &loaders, observer)?;
     if outcome.stopped {
         let epoch = outcome.history.len() as u64 + 1;
-        return Err(Error::Stopped {
-            folder: folder.to_path_buf(),
-            epoch,
-            epochs: recipe.train.epochs,
-        });
+        return Err(Error::Stopped { folder: folder.clone(), epoch, epochs: recipe.train.epochs });
     }
     let weights = keep(&recipe, &model, folder, &outcome)?;
     let (split, loader) = loaders.judge();
@@ -124,7 +129,7 @@ fn run(
     let report = report(&run);
     ocelli_export::save(&folder.join(MODEL), &model, &classes, &preprocess, &weights)?;
     write_whole(&folder.join(REPORT), |file| file.write_all(report.html().as_bytes()))?;
-    Ok(Finished { folder: folder.to_path_buf(), report })
+    Ok(Finished { folder: folder.clone(), report })
 }
 
 fn train(
@@ -241,10 +246,18 @@ pub(crate) fn eval_loader(
     Ok(Loader::new(dataset, config, transform, preprocess.normalize, none)?)
 }
 
-/// `runs/MODEL-SECONDS`, which sorts by time.
-fn fresh_folder(recipe: &Recipe) -> PathBuf {
-    let seconds =
-        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs());
+/// `runs/DATA-NUMBER`, with the first number that is free. Two runs that start together get one each.
+fn new_folder(recipe: &Recipe) -> Result<PathBuf, WriteError> {
     let data = recipe.data.path.file_name().map_or("run".into(), |name| name.to_string_lossy());
-    PathBuf::from("runs").join(format!("{data}-{seconds}"))
+    let runs = Path::new("runs");
+    create_folder(runs)?;
+    let mut number = 1;
+    loop {
+        let path = runs.join(format!("{data}-{number}"));
+        match std::fs::create_dir(&path) {
+            Ok(()) => return Ok(path),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => number += 1,
+            Err(source) => return Err(WriteError { path, source }),
+        }
+    }
 }

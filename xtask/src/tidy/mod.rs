@@ -20,7 +20,7 @@ use std::fmt;
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::Result;
+use crate::{Result, output};
 use tree::Tree;
 
 /// What breaks a rule, where, and what to do about it.
@@ -64,15 +64,15 @@ pub fn run(root: &Path, words: &[OsString]) -> Result {
     let mut findings: Vec<Finding> = RULES.iter().flat_map(|rule| rule(&tree)).collect();
     findings.sort();
     for finding in &findings {
-        println!("{finding}");
+        output::line(finding)?;
     }
     match findings.len() {
         0 => {
-            println!("tidy: {} files, nothing to say", tree.files().len());
+            output::line(format_args!("tidy: {} files, nothing to say", tree.files().len()))?;
             Ok(ExitCode::SUCCESS)
         }
         count => {
-            println!("tidy: {count} to mend");
+            output::line(format_args!("tidy: {count} to mend"))?;
             Ok(ExitCode::FAILURE)
         }
     }

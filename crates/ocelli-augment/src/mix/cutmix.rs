@@ -5,10 +5,9 @@ use ocelli_core::random::Stream;
 use ocelli_core::{Batch, BatchTransform};
 use serde::{Deserialize, Serialize};
 
-use super::{for_partners, mix_targets, one};
+use super::{check, for_partners, mix_targets, one};
 use crate::AugmentError;
 use crate::draw::{beta, happens, index};
-use crate::error::Check;
 
 /// Replaces a rectangle of each image by its partner's, the same rectangle for the batch. Its sides are
 /// `sqrt(1 - share)` of the image's with a share from Beta(alpha, alpha), its centre is anywhere; targets
@@ -35,15 +34,7 @@ impl CutMix {
     /// # Errors
     /// Where `alpha` is not a positive number, `p` is no probability, or there is no class.
     pub fn check(&self) -> Result<(), AugmentError> {
-        let check = Check("CutMix");
-        check.holds(
-            self.alpha > 0.0 && self.alpha.is_finite(),
-            "alpha",
-            "a positive number",
-            self.alpha,
-        )?;
-        check.probability("p", self.p)?;
-        check.holds(self.classes > 0, "classes", "at least 1", self.classes)
+        check("CutMix", self.alpha, self.p, self.classes)
     }
 }
 

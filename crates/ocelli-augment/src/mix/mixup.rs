@@ -4,10 +4,9 @@ use ocelli_core::random::Stream;
 use ocelli_core::{Batch, BatchTransform};
 use serde::{Deserialize, Serialize};
 
-use super::{for_partners, mix_targets, one};
+use super::{check, for_partners, mix_targets, one};
 use crate::AugmentError;
 use crate::draw::{beta, happens};
-use crate::error::Check;
 
 /// Replaces each image by `share * image + (1 - share) * partner` and its target alike, with one share
 /// from Beta(alpha, alpha) for the batch.
@@ -33,15 +32,7 @@ impl Mixup {
     /// # Errors
     /// Where `alpha` is not a positive number, `p` is no probability, or there is no class.
     pub fn check(&self) -> Result<(), AugmentError> {
-        let check = Check("Mixup");
-        check.holds(
-            self.alpha > 0.0 && self.alpha.is_finite(),
-            "alpha",
-            "a positive number",
-            self.alpha,
-        )?;
-        check.probability("p", self.p)?;
-        check.holds(self.classes > 0, "classes", "at least 1", self.classes)
+        check("Mixup", self.alpha, self.p, self.classes)
     }
 }
 

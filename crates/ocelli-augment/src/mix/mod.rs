@@ -11,6 +11,9 @@ mod tests;
 
 use ocelli_core::{Batch, Targets};
 
+use crate::AugmentError;
+use crate::error::Check;
+
 pub use cutmix::CutMix;
 pub use either::MixupOrCutMix;
 pub use mixup::Mixup;
@@ -18,6 +21,14 @@ pub use mixup::Mixup;
 /// The default of an alpha or a probability.
 fn one() -> f64 {
     1.0
+}
+
+/// What Mixup and CutMix ask of their settings.
+fn check(transform: &'static str, alpha: f64, p: f64, classes: usize) -> Result<(), AugmentError> {
+    let check = Check(transform);
+    check.holds(alpha > 0.0 && alpha.is_finite(), "alpha", "a positive number", alpha)?;
+    check.probability("p", p)?;
+    check.holds(classes > 0, "classes", "at least 1", classes)
 }
 
 /// Calls `mix` with the pixels of each pair of partners, each pair once. The middle image of an odd batch

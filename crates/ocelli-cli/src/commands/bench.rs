@@ -14,6 +14,7 @@ use ocelli::train::{Optimizer, OptimizerConfig};
 use ocelli::{AugmentConfig, dataset_folder};
 
 use crate::flags::NetworkFlags;
+use crate::output;
 
 /// Measure images a second of a model's training and inference, or of the loader.
 #[derive(Args)]
@@ -190,22 +191,18 @@ impl Bench {
         let memory = peak_memory()
             .map_or(String::new(), |bytes| format!(", peak memory {} MB", bytes / 1_000_000));
         if self.json {
-            println!(
-                "{}",
-                serde_json::json!({
-                    "what": what, "subject": subject, "batch_size": self.batch_size,
-                    "images_per_second": rate, "seconds_per_batch": seconds,
-                    "peak_memory_bytes": peak_memory(), "allocator": allocator(),
-                })
-            );
+            output::line(serde_json::json!({
+                "what": what, "subject": subject, "batch_size": self.batch_size,
+                "images_per_second": rate, "seconds_per_batch": seconds,
+                "peak_memory_bytes": peak_memory(), "allocator": allocator(),
+            }))
         } else {
             let batch = self.batch_size;
-            println!(
+            output::line(format_args!(
                 "{what:5}  {subject}  batch {batch}  {rate:.1} images/s{memory}, {}",
                 allocator()
-            );
+            ))
         }
-        Ok(())
     }
 }
 

@@ -7,6 +7,7 @@ use ocelli::data::solids::{SolidsConfig, generate};
 use ocelli::data::{FolderOptions, catalogue, find_splits, inspect_parts};
 use ocelli::dataset_folder;
 
+use crate::output;
 use crate::tables::table;
 
 /// List known datasets, look at a folder of photos, or draw the bundled sample.
@@ -65,8 +66,7 @@ impl DatasetCommand {
         match self.action {
             Action::List { name: None } => list(),
             Action::List { name: Some(name) } => {
-                println!("{}", serde_json::to_string_pretty(&catalogue::get(&name)?)?);
-                Ok(())
+                output::line(serde_json::to_string_pretty(&catalogue::get(&name)?)?)
             }
             Action::Inspect { path, threads, json } => inspect(&path, threads, json),
             Action::Make { path, size, train, val, test, seed } => {
@@ -91,9 +91,8 @@ fn list() -> anyhow::Result<()> {
         vec![entry.name, entry.class_count.to_string(), images.to_string(), entry.title]
     };
     let rows: Vec<Vec<String>> = catalogue::list()?.into_iter().map(row).collect();
-    print!("{}", table(&["name", "classes", "images", "title"], &rows));
-    println!("`ocelli dataset list NAME` tells where one is from and how to get it into shape");
-    Ok(())
+    output::line(table(&["name", "classes", "images", "title"], &rows))?;
+    output::line("`ocelli dataset list NAME` tells where one is from and how to get it into shape")
 }
 
 fn inspect(path: &Path, threads: Option<usize>, json: bool) -> anyhow::Result<()> {
@@ -102,11 +101,10 @@ fn inspect(path: &Path, threads: Option<usize>, json: bool) -> anyhow::Result<()
         threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get()));
     let inspection = inspect_parts(&splits.parts(), threads);
     if json {
-        println!("{}", serde_json::to_string_pretty(&inspection)?);
+        output::line(serde_json::to_string_pretty(&inspection)?)
     } else {
-        println!("{inspection}");
+        output::line(inspection)
     }
-    Ok(())
 }
 
 fn make(path: &Path, config: &SolidsConfig) -> anyhow::Result<()> {
@@ -117,6 +115,6 @@ fn make(path: &Path, config: &SolidsConfig) -> anyhow::Result<()> {
     })?;
     bar.finish_and_clear();
     let pictures: usize = summary.pictures.iter().sum();
-    println!("{pictures} pictures, {} KB, in {}", summary.bytes / 1000, path.display());
-    Ok(())
+    let kilobytes = summary.bytes / 1000;
+    output::line(format_args!("{pictures} pictures, {kilobytes} KB, in {}", path.display()))
 }

@@ -7,6 +7,7 @@ use ocelli::recipe::{NetworkConfig, PreprocessConfig};
 use ocelli::{EvaluateConfig, Split, evaluate_model};
 
 use crate::flags::{MachineFlags, NetworkFlags, PreprocessFlags};
+use crate::output;
 use crate::progress::Progress;
 
 /// Judge a model, or published weights, on a folder of photos.
@@ -69,16 +70,15 @@ impl Evaluate {
         };
         let evaluated = evaluate_model(&config, &mut Progress::quiet(self.json))?;
         for problem in &evaluated.problems {
-            eprintln!("skipped: {}", problem.message);
-        }
-        if self.json {
-            println!("{}", serde_json::to_string_pretty(&evaluated.evaluation.metrics.summary())?);
-        } else {
-            println!("{}", evaluated.table());
+            output::warn(format_args!("skipped: {}", problem.message));
         }
         if let Some(path) = &self.answers {
             evaluated.write_answers(path)?;
         }
-        Ok(())
+        if self.json {
+            output::line(serde_json::to_string_pretty(&evaluated.evaluation.metrics.summary())?)
+        } else {
+            output::line(evaluated.table())
+        }
     }
 }

@@ -10,16 +10,22 @@ use ocelli::{Finished, Preset, Recipe};
 
 use crate::flags::{MachineFlags, NetworkFlags, PreprocessFlags};
 use crate::progress::Progress;
-use crate::signals;
+use crate::{output, signals};
 
-/// Teach a pretrained network the classes of a folder of photos.
-#[derive(Args)]
-#[command(after_help = "Examples:
+const FINETUNE: &str = "Examples:
   ocelli finetune                                   the bundled backbone on the bundled sample
   ocelli finetune photos --epochs 5                 your own photos: photos/CLASS/*.jpg
   ocelli finetune photos --model mobilenetv2_100 --weights weights.safetensors --scope head
   ocelli finetune --recipe runs/photos-1/recipe.toml --seed 2
-  ocelli finetune --resume runs/photos-1            go on after Ctrl-C")]
+  ocelli finetune --resume runs/photos-1            go on after Ctrl-C";
+
+const TRAIN: &str = "Examples:
+  ocelli train cifar --model resnet20_cifar --augment cifar --epochs 30 --lr 0.1 --batch-size 128
+  ocelli train --resume runs/cifar-1                go on after Ctrl-C";
+
+/// Teach a pretrained network the classes of a folder of photos.
+#[derive(Args)]
+#[command(after_help = FINETUNE, after_long_help = with_defaults(FINETUNE))]
 pub struct Finetune {
     #[command(flatten)]
     run: RunFlags,
@@ -27,9 +33,7 @@ pub struct Finetune {
 
 /// Train a network from scratch on a folder of photos.
 #[derive(Args)]
-#[command(after_help = "Examples:
-  ocelli train cifar --model resnet20_cifar --augment cifar --epochs 30 --lr 0.1 --batch-size 128
-  ocelli train --resume runs/cifar-1                go on after Ctrl-C")]
+#[command(after_help = TRAIN, after_long_help = with_defaults(TRAIN))]
 pub struct Train {
     #[command(flatten)]
     run: RunFlags,
@@ -45,7 +49,7 @@ struct RunFlags {
     /// Continue the run in this folder
     #[arg(long, value_name = "RUN", conflicts_with_all = ["path", "recipe", "out"])]
     resume: Option<PathBuf>,
-    /// Run folder [default: a new one under runs/]
+    /// Run folder [default: runs/DATA-1, or the next free number]
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
     #[command(flatten)]
@@ -160,6 +164,16 @@ enum KeepName {
     Last,
 }
 
+/// Examples, and the settings of a run that names a network and says nothing else.
+fn with_defaults(examples: &str) -> String {
+    let recipe = Recipe::photos().and_then(|recipe| recipe.to_toml()).unwrap_or_default();
+    format!(
+        "{examples}\n\nDefaults with --model or --weights, as a recipe (the bundled backbone has its own, which its \
+         run folder shows):\n\n{}",
+        recipe.trim_end()
+    )
+}
+
 fn scope(text: &str) -> Result<Scope, String> {
     match text {
         "head" => Ok(Scope::Head),
@@ -212,8 +226,7 @@ impl RunFlags {
             }
         };
         drop(progress);
-        print_finished(&finished);
-        Ok(())
+        print_finished(&finished)
     }
 
     /// Flags over the recipe's file, or over `base`.
@@ -304,9 +317,9 @@ impl DataFlags {
     }
 }
 
-fn print_finished(finished: &Finished) {
-    println!("\n{}\n", finished.report);
-    println!("run folder  {}", finished.folder.display());
-    println!("model       {}", finished.folder.join(ocelli::MODEL).display());
-    println!("report      {}", finished.folder.join(ocelli::REPORT).display());
+fn print_finished(finished: &Finished) -> anyhow::Result<()> {
+    output::line(format_args!("\n{}\n", finished.report))?;
+    output::line(format_args!("run folder  {}", finished.folder.display()))?;
+    output::line(format_args!("model       {}", finished.folder.join(ocelli::MODEL).display()))?;
+    output::line(format_args!("report      {}", finished.folder.join(ocelli::REPORT).display()))
 }

@@ -5,6 +5,7 @@ use ocelli::models::{ModelConfig, architecture, create, list};
 use ocelli::nn::record;
 
 use crate::flags::NetworkFlags;
+use crate::output;
 use crate::tables::table;
 
 /// List the architectures, or show one.
@@ -16,8 +17,7 @@ use crate::tables::table;
 pub struct Models {
     #[command(subcommand)]
     list: Option<List>,
-    /// Architecture to show
-    #[arg(required = true)]
+    /// Architecture to show; none lists all
     name: Option<String>,
     /// Print each layer with its output shape, parameters and multiply-adds
     #[arg(long)]
@@ -64,20 +64,19 @@ impl Models {
             create(name, &ModelConfig { classes: self.classes, seed: 0, args: network.args })?;
         let summary = record(&model, name, [size; 2])?.summary();
         if self.json {
-            println!("{}", serde_json::to_string_pretty(&summary)?);
+            output::line(serde_json::to_string_pretty(&summary)?)
         } else if self.summary {
-            println!("{summary}");
+            output::line(summary)
         } else {
             let last = summary.to_string();
-            println!("{}", last.lines().last().unwrap_or_default());
-            println!(
+            output::line(last.lines().last().unwrap_or_default())?;
+            output::line(format_args!(
                 "paper: {}; classifier: {}; stages: {}",
                 known.paper,
                 known.head,
                 stages(&model)
-            );
+            ))
         }
-        Ok(())
     }
 }
 
@@ -103,6 +102,5 @@ fn show_list(pattern: &str) -> anyhow::Result<()> {
         ])
     });
     let rows = rows.collect::<anyhow::Result<Vec<_>>>()?;
-    print!("{}", table(&["name", "size", "weight names", "paper"], &rows));
-    Ok(())
+    output::line(table(&["name", "size", "weight names", "paper"], &rows))
 }

@@ -1,24 +1,28 @@
 //! `ocelli predict`: what photos show.
 
-use std::path::PathBuf;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use ocelli::export::{Prediction, Predictor};
 
+use crate::output;
+
 /// Say what photos show.
 #[derive(Args)]
-#[command(
-    after_help = "Example:\n  ocelli predict runs/solids-1/model photo.jpg other.png\n  ocelli predict runs/solids-1/model --json photo.jpg"
-)]
+#[command(after_help = "Examples:
+  ocelli predict runs/photos-1/model photo.jpg other.png
+  ocelli predict runs/photos-1/model --json photo.jpg
+  ocelli predict hf-hub:timm/resnet18.a1_in1k photo.jpg")]
 pub struct Predict {
-    /// Model folder, as `finetune` leaves it in `model/` of its run folder
-    model_dir: PathBuf,
+    /// Model folder, as `finetune` leaves it in `model/` of its run folder, or hf-hub:OWNER/NAME
+    model: String,
     /// Photos
     #[arg(required = true)]
     photos: Vec<PathBuf>,
     /// Classes to name for each photo
-    #[arg(long, default_value_t = 5, value_name = "K")]
-    top: usize,
+    #[arg(long, default_value = "5", value_name = "K")]
+    top: NonZeroUsize,
     /// Print one JSON object per photo and line
     #[arg(long)]
     json: bool,
@@ -31,21 +35,18 @@ impl Predict {
     /// Answers every photo that can be read; fails at the end if one could not.
     pub fn run(self) -> anyhow::Result<()> {
         ocelli::set_threads(self.threads.unwrap_or(0));
-        let predictor = Predictor::open(&self.model_dir)?;
+        let predictor = Predictor::new(ocelli::open_model(&self.model)?);
         let mut failed = 0;
         for photo in &self.photos {
-            match std::fs::read(photo)
-                .map_err(anyhow::Error::from)
-                .and_then(|bytes| Ok(predictor.predict(&bytes, self.top)?))
-            {
+            match read(photo).and_then(|bytes| Ok(predictor.predict(&bytes, self.top.get())?)) {
                 Ok(predictions) if self.json => {
                     let answer = serde_json::json!({ "photo": photo.to_string_lossy(), "predictions": predictions });
-                    println!("{answer}");
+                    output::line(answer)?;
                 }
-                Ok(predictions) => print_table(photo, &predictions),
+                Ok(predictions) => print_table(photo, &predictions)?,
                 Err(error) => {
                     failed += 1;
-                    eprintln!("{}: {}", photo.display(), crate::chain(&error));
+                    output::warn(format_args!("{}: {}", photo.display(), crate::chain(&error)));
                 }
             }
         }
@@ -54,9 +55,18 @@ impl Predict {
     }
 }
 
-fn print_table(photo: &std::path::Path, predictions: &[Prediction]) {
-    println!("{}", photo.display());
-    for Prediction { name, probability, .. } in predictions {
-        println!("  {:5.1} %  {name}", 100.0 * probability);
-    }
+fn read(photo: &Path) -> anyhow::Result<Vec<u8>> {
+    anyhow::ensure!(
+        !photo.is_dir(),
+        "a folder; name its photos: {}",
+        photo.join("*.jpg").display()
+    );
+    Ok(std::fs::read(photo)?)
+}
+
+fn print_table(photo: &Path, predictions: &[Prediction]) -> anyhow::Result<()> {
+    output::line(photo.display())?;
+    predictions.iter().try_for_each(|Prediction { name, probability, .. }| {
+        output::line(format_args!("  {:5.1} %  {name}", 100.0 * probability))
+    })
 }

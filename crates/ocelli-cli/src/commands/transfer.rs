@@ -11,6 +11,7 @@ use ocelli::nn::{Block, Classifier, Feature, ParamStore, Pass};
 use ocelli::train::{Silent, TrainConfig, Trainer, evaluate};
 use ocelli::{Head, Recipe, finetune, open_dataset};
 
+use crate::output;
 use crate::tables::table;
 
 const SEEDS: [u64; 3] = [0, 1, 2];
@@ -23,8 +24,7 @@ pub fn run() -> anyhow::Result<()> {
     let result = compare(&folder);
     // Nothing in it is needed any more, whatever happened.
     let _ = std::fs::remove_dir_all(&folder);
-    print!("{}", table(&["what", "test top-1", "seeds"], &result?));
-    Ok(())
+    output::line(table(&["what", "test top-1", "seeds"], &result?))
 }
 
 fn compare(folder: &Path) -> anyhow::Result<Vec<Vec<String>>> {
@@ -59,11 +59,8 @@ fn seeds(recipe: &Recipe, folder: &Path) -> anyhow::Result<Vec<f64>> {
         let out = Some(folder.join(seed.to_string()));
         let recipe = Recipe { seed, out, ..recipe.clone() };
         let top1 = finetune(&recipe, &mut Silent)?.report.evaluation.summary.top1;
-        eprintln!(
-            "{} seed {seed}: {:.1} %",
-            folder.file_name().unwrap_or_default().display(),
-            100.0 * top1
-        );
+        let rate = folder.file_name().unwrap_or_default().display();
+        output::warn(format_args!("{rate} seed {seed}: {:.1} %", 100.0 * top1));
         Ok(top1)
     };
     SEEDS.into_iter().map(run).collect()

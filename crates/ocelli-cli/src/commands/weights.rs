@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use ocelli::models::weights::{Hub, Source, read};
 
+use crate::output;
 use crate::tables::table;
 
 /// List the tensors of a checkpoint, or fetch a published one.
@@ -49,11 +50,11 @@ fn list(file: &std::path::Path) -> anyhow::Result<()> {
             vec![name.clone(), format!("{:?}", tensor.dtype), format!("{:?}", tensor.shape)]
         })
         .collect();
-    print!("{}", table(&["tensor", "type", "shape"], &rows));
+    output::line(table(&["tensor", "type", "shape"], &rows))?;
     let values: usize =
         checkpoint.tensors.values().map(|tensor| tensor.shape.iter().product::<usize>()).sum();
-    println!("{} tensors, {values} values, {:?}", checkpoint.tensors.len(), checkpoint.format);
-    Ok(())
+    let count = checkpoint.tensors.len();
+    output::line(format_args!("{count} tensors, {values} values, {:?}", checkpoint.format))
 }
 
 fn get(text: &str) -> anyhow::Result<()> {
@@ -63,9 +64,6 @@ fn get(text: &str) -> anyhow::Result<()> {
         "{text} is no model of the hub; `get` wants hf-hub:OWNER/NAME"
     );
     let located = source.locate(&Hub::from_env())?;
-    println!("{}", located.weights.display());
-    if let Some(config) = located.config {
-        println!("{}", config.display());
-    }
-    Ok(())
+    output::line(located.weights.display())?;
+    located.config.map_or(Ok(()), |config| output::line(config.display()))
 }

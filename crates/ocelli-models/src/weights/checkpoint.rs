@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use indexmap::IndexMap;
+use ocelli_nn::DiskTensor;
 
 use super::{RawTensor, WeightsError, pickle, safetensors, state_dict};
 
@@ -18,6 +19,17 @@ pub struct Checkpoint {
     pub format: Format,
     /// Entries of the state dict that are not tensors, and were left out.
     pub skipped: usize,
+}
+
+impl Checkpoint {
+    /// The tensors as f32, as a network takes them over.
+    pub fn to_disk(&self) -> Vec<(String, DiskTensor)> {
+        let disk = |tensor: &RawTensor| DiskTensor {
+            shape: tensor.shape.clone(),
+            values: tensor.to_f32(),
+        };
+        self.tensors.iter().map(|(name, tensor)| (name.clone(), disk(tensor))).collect()
+    }
 }
 
 /// How a file of weights was written.

@@ -33,6 +33,34 @@ pub struct Located {
     pub config: Option<PathBuf>,
 }
 
+impl Located {
+    /// A file of weights or a folder with one, and what lies beside it.
+    ///
+    /// # Errors
+    /// Where there is no such path, or the folder lacks weights.
+    pub fn at(path: &Path) -> Result<Self, WeightsError> {
+        let wrong =
+            |reason: String| Err(WeightsError::Source { text: path.display().to_string(), reason });
+        let beside = |folder: &Path| Some(folder.join(CONFIG)).filter(|config| config.is_file());
+        if path.is_file() {
+            let config = path.parent().and_then(beside);
+            return Ok(Located { weights: path.to_owned(), config });
+        }
+        if !path.is_dir() {
+            return wrong(
+                "no such file or folder; a model of the hub is written hf-hub:OWNER/NAME".into(),
+            );
+        }
+        match WEIGHTS.iter().map(|name| path.join(name)).find(|weights| weights.is_file()) {
+            Some(weights) => Ok(Located { weights, config: beside(path) }),
+            None => wrong(format!(
+                "the folder has no {} (a run folder has the model in model/)",
+                WEIGHTS.join(" and no ")
+            )),
+        }
+    }
+}
+
 impl Source {
     /// Reads what a user typed: `hf-hub:OWNER/NAME` or `hf://OWNER/NAME`, each with an optional `@REVISION`
     /// and an optional `/FILE` at the end (timm's spellings), or `local-dir:FOLDER`, or a path.
@@ -66,7 +94,7 @@ impl Source {
             Source::Hub { repo, revision, file } => {
                 Ok(from_hub(hub, repo, revision.as_deref(), file.as_deref())?)
             }
-            Source::Path(path) => from_path(path),
+            Source::Path(path) => Located::at(path),
         }
     }
 }
@@ -128,25 +156,6 @@ fn first_of(hub: &Hub, repo: &str, revision: Option<&str>) -> Result<PathBuf, Hu
             hub.file(repo, other, revision).map_err(|_| error)
         }
         found => found,
-    }
-}
-
-fn from_path(path: &Path) -> Result<Located, WeightsError> {
-    let wrong =
-        |reason: String| Err(WeightsError::Source { text: path.display().to_string(), reason });
-    let beside = |folder: &Path| Some(folder.join(CONFIG)).filter(|config| config.is_file());
-    if path.is_file() {
-        let config = path.parent().and_then(beside);
-        return Ok(Located { weights: path.to_owned(), config });
-    }
-    if !path.is_dir() {
-        return wrong(
-            "no such file or folder; a model of the hub is written hf-hub:OWNER/NAME".into(),
-        );
-    }
-    match WEIGHTS.iter().map(|name| path.join(name)).find(|weights| weights.is_file()) {
-        Some(weights) => Ok(Located { weights, config: beside(path) }),
-        None => wrong(format!("the folder has no {}", WEIGHTS.join(" and no "))),
     }
 }
 

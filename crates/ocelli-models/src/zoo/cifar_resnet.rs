@@ -2,10 +2,13 @@
 //! 32 and 64 channels, shortcuts without parameters (option A: every other pixel, the new channels zero).
 //! Names are those of the widely published checkpoints (`conv1`, `layer1.0.bn2`, `linear`).
 
+use std::mem::replace;
+
 use ocelli_nn::functional::{PoolConfig, global_average_pool, max_pool, pad_channels};
 use ocelli_nn::layers::{ConvConfig, ConvNormAct, Linear};
 use ocelli_nn::{Activation, Block, Classifier, Feature, ParamStore, Pass, Result, Scope};
 
+use super::layers::Layers;
 use crate::ModelConfig;
 
 /// A CIFAR ResNet of `6 * blocks + 2` layers, for any image size from 4 pixels.
@@ -13,7 +16,7 @@ pub struct CifarResNet {
     params: ParamStore,
     classes: usize,
     stem: ConvNormAct,
-    layers: Vec<Vec<Residual>>,
+    layers: Layers<Residual>,
     linear: Linear,
 }
 
@@ -27,18 +30,11 @@ impl CifarResNet {
         let root = params.root();
         let stem =
             ConvNormAct::new(&root, ["conv1", "bn1"], ConvConfig::new(3, 16, 3), Activation::Relu)?;
-        let mut layers = Vec::new();
         let mut channels = 16;
-        for index in 0..3 {
-            let scope = root.pp(format!("layer{}", index + 1)).stage(index + 1);
-            let width = 16 << index;
-            let mut layer = Vec::new();
-            for block in 0..blocks {
-                layer.push(Residual::new(&scope.pp(block), channels, width)?);
-                channels = width;
-            }
-            layers.push(layer);
-        }
+        let layers = Layers::new(&root, &[blocks; 3], |scope, layer, _| {
+            let width = 16 << layer;
+            Residual::new(scope, replace(&mut channels, width), width)
+        })?;
         let linear = Linear::new(&root.pp("linear").stage(4), channels, config.classes)?;
         Ok(Self { params, classes: config.classes, stem, layers, linear })
     }
@@ -54,12 +50,8 @@ impl Classifier for CifarResNet {
     }
 
     fn features(&self, images: &Feature, pass: &mut Pass) -> Result<Feature> {
-        let mut x = self.stem.forward(images, pass)?;
-        for (index, layer) in self.layers.iter().enumerate() {
-            x = layer.forward(&x, pass)?;
-            pass.tap(&format!("layer{}", index + 1), &x);
-        }
-        Ok(x)
+        let x = self.stem.forward(images, pass)?;
+        self.layers.forward(&x, pass)
     }
 
     fn head(&self, features: &Feature, pass: &mut Pass) -> Result<Feature> {

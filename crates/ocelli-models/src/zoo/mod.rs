@@ -1,6 +1,7 @@
 //! The architectures, one file each.
 
 mod cifar_resnet;
+mod layers;
 mod mobilenet_v2;
 mod resnet;
 mod squeezenet;

@@ -1,10 +1,13 @@
 //! ResNet (He et al. 2016, arXiv:1512.03385), in the form that torchvision and timm train: the stride of a
 //! bottleneck is on its 3 x 3 convolution ("v1.5"). Names are timm's.
 
+use std::mem::replace;
+
 use ocelli_nn::functional::{PoolConfig, global_average_pool, max_pool};
 use ocelli_nn::layers::{ConvConfig, ConvNormAct, Linear};
 use ocelli_nn::{Activation, Block, Classifier, Feature, ParamStore, Pass, Result, Scope};
 
+use super::layers::Layers;
 use crate::ModelConfig;
 
 /// Which residual block a ResNet is made of.
@@ -50,7 +53,7 @@ pub struct ResNet {
     params: ParamStore,
     classes: usize,
     stem: ConvNormAct,
-    layers: Vec<Vec<Residual>>,
+    layers: Layers<Residual>,
     fc: Linear,
 }
 
@@ -68,19 +71,13 @@ impl ResNet {
             ConvConfig::new(3, 64, 7).stride(2),
             Activation::Relu,
         )?;
-        let mut layers = Vec::new();
         let mut channels = 64;
-        for (index, &blocks) in depth.blocks.iter().enumerate() {
-            let scope = root.pp(format!("layer{}", index + 1)).stage(index + 1);
-            let width = 64 << index;
-            let mut layer = Vec::new();
-            for block in 0..blocks {
-                let stride = if block == 0 && index > 0 { 2 } else { 1 };
-                layer.push(Residual::new(&scope.pp(block), depth.kind, channels, width, stride)?);
-                channels = width * depth.kind.expansion();
-            }
-            layers.push(layer);
-        }
+        let layers = Layers::new(&root, &depth.blocks, |scope, layer, block| {
+            let width = 64 << layer;
+            let stride = if block == 0 && layer > 0 { 2 } else { 1 };
+            let input = replace(&mut channels, width * depth.kind.expansion());
+            Residual::new(scope, depth.kind, input, width, stride)
+        })?;
         let fc = Linear::new(&root.pp("fc").stage(5), channels, config.classes)?;
         Ok(Self { params, classes: config.classes, stem, layers, fc })
     }
@@ -97,12 +94,8 @@ impl Classifier for ResNet {
 
     fn features(&self, images: &Feature, pass: &mut Pass) -> Result<Feature> {
         let x = self.stem.forward(images, pass)?;
-        let mut x = max_pool("maxpool", &x, PoolConfig::new(3, 2, 1), pass)?;
-        for (index, layer) in self.layers.iter().enumerate() {
-            x = layer.forward(&x, pass)?;
-            pass.tap(&format!("layer{}", index + 1), &x);
-        }
-        Ok(x)
+        let x = max_pool("maxpool", &x, PoolConfig::new(3, 2, 1), pass)?;
+        self.layers.forward(&x, pass)
     }
 
     fn head(&self, features: &Feature, pass: &mut Pass) -> Result<Feature> {
