@@ -91,10 +91,17 @@ fn error(shape: ConvShape) -> f64 {
     errors.into_iter().fold(0.0, |worst, e| if e <= worst { worst } else { e })
 }
 
+/// What rounding may do. Winograd's transforms lose some bits.
+fn tolerance(shape: &ConvShape) -> f64 {
+    let winograd = shape.kernel == [3, 3]
+        && (shape.stride, shape.dilation, shape.groups) == ([1, 1], [1, 1], 1);
+    if winograd { 5e-5 } else { 1e-5 }
+}
+
 #[track_caller]
 fn check(shape: ConvShape) {
     let error = error(shape);
-    assert!(error < 1e-5, "error {error:e} for {shape:?}");
+    assert!(error < tolerance(&shape), "error {error:e} for {shape:?}");
 }
 
 #[test]
@@ -377,7 +384,7 @@ proptest! {
     #[test]
     fn random_shapes(shape in shapes()) {
         let error = error(shape);
-        prop_assert!(error < 1e-5, "error {error:e}");
+        prop_assert!(error < tolerance(&shape), "error {error:e}");
     }
 }
 
