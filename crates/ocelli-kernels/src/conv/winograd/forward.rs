@@ -4,6 +4,7 @@ use super::input::{Images, ToPoints, transform_data};
 use super::kernel::{Expand, Panel, TAPS, expand};
 use super::memory::{ALL, Layout, SharedMut};
 use super::output::{FromPoints, transform_outputs};
+use super::prefetch::{For, Prefetch};
 use super::tiles::{Axis, Block, Tiling};
 use crate::Scratch;
 use crate::conv::dense::Operands;
@@ -80,8 +81,13 @@ impl Winograd {
         let panel = Panel { form, channels, width: tile.columns() };
         let mut plan =
             Self { tile, schedule, panel, batch, source, target, offset, tiling, strips: 1 };
-        let per_tile = ALL * (plan.data_layout(1).width + panel.width);
-        plan.strips = (BLOCK / per_tile / tiling.columns.tiles()).max(1);
+        // Panels read the data from further away.
+        let data = match schedule {
+            Schedule::Blocks => plan.data_layout(1).width,
+            Schedule::Panels => 0,
+        };
+        let tiles = BLOCK / (ALL * (data + panel.width));
+        plan.strips = (tiles / tiling.columns.tiles()).max(1);
         plan
     }
 
@@ -141,18 +147,27 @@ impl Winograd {
         zero.fill(0.0);
         let images = self.images(operands.source, zero);
         let mut rest = target;
-        let items = blocks.map(|strips| {
+        let threads = rayon::current_num_threads();
+        let following = blocks.clone().skip(threads).chain(std::iter::repeat(0..0));
+        let items = blocks.zip(following).map(|(strips, following)| {
             let pixels = self.pixels(&strips);
             let (part, after) = std::mem::take(&mut rest).split_at_mut(pixels.len());
             rest = after;
-            (Block::new(self.tiling, strips), pixels.start, part)
+            (Block::new(self.tiling, strips), pixels.start, part, following)
         });
-        share(items, memory, each, |(block, origin, target), memory| {
+        share(items, memory, each, |(block, origin, target, following), memory| {
             let (data, products) = memory.split_at_mut(data);
             self.transform(images, &block, SharedMut::new(data), block.strips.clone());
+            let steps = self.panel.count() * self.steps(&block);
+            let source = self.source_of(operands.source, following);
+            let mut ahead = [
+                Prefetch::new(source, For::Reading, steps),
+                // The first panel's outputs need them.
+                Prefetch::new(target, For::Writing, steps / 2),
+            ];
             let target = SharedMut::new(target);
             for (i, panel) in operands.weights.chunks_exact(self.panel.len()).enumerate() {
-                self.multiply(&block, data, panel, products);
+                self.multiply(&block, data, panel, products, &mut ahead);
                 self.write(&block, products, i, operands.bias, (target, origin));
             }
         });
@@ -185,7 +200,7 @@ impl Winograd {
                 let (panel, products) = memory.split_at_mut(apart(self.panel.len()));
                 self.expand(taps, panel);
                 for (data, block) in all.chunks_exact(data).zip(blocks) {
-                    self.multiply(block, data, panel, products);
+                    self.multiply(block, data, panel, products, &mut []);
                     self.write(block, products, i, operands.bias, (target, 0));
                 }
             });
@@ -210,7 +225,14 @@ impl Winograd {
     }
 
     /// Products of a block's tiles with a panel of weights, at every point.
-    fn multiply(&self, block: &Block, data: &[f32], panel: &[f32], products: &mut [f32]) {
+    fn multiply(
+        &self,
+        block: &Block,
+        data: &[f32],
+        panel: &[f32],
+        products: &mut [f32],
+        ahead: &mut [Prefetch],
+    ) {
         let kernels = rows_kernels(self.tile);
         let (from, to) = (self.data_layout(block.tiles()), self.product_layout(block.tiles()));
         let depth = self.panel.channels[0];
@@ -219,6 +241,7 @@ impl Winograd {
             let data = &data[point * from.point_len()..][..from.point_len()];
             let products = &mut products[point * to.point_len()..][..to.point_len()];
             for tiles in self.tile.cut(block.owners(point)) {
+                ahead.iter_mut().for_each(Prefetch::step);
                 let job = Rows {
                     depth,
                     a: data[from.at(tiles.start, 0)..from.at(tiles.end, 0)].as_ptr(),
@@ -232,6 +255,17 @@ impl Winograd {
                 unsafe { kernels[tiles.len() - 1](&job) }
             }
         }
+    }
+
+    /// Calls of kernels for a block and a panel.
+    fn steps(&self, block: &Block) -> usize {
+        (0..ALL).map(|point| self.tile.cut(block.owners(point)).count()).sum()
+    }
+
+    /// About the pixels that some strips read.
+    fn source_of<'a>(&self, source: &'a [f32], strips: Range<usize>) -> &'a [f32] {
+        let per_strip = source.len() / (self.batch * self.tiling.rows.tiles()).max(1);
+        &source[strips.start * per_strip..strips.end * per_strip]
     }
 
     /// A block's products with a panel to pixels.

@@ -120,12 +120,15 @@ impl<'a> Images<'a> {
         let columns: [Option<usize>; 6] = std::array::from_fn(|j| {
             (start + j).checked_add_signed(self.offset[1]).filter(|&column| column < width)
         });
-        rows.map(|row| {
-            columns.map(|column| match (row, column) {
-                (Some(row), Some(column)) => row.as_ptr().wrapping_add(column * channels),
-                _ => zero,
-            })
-        })
+        let mut pixels = [[zero; 6]; 6];
+        for (row, pixels) in rows.iter().zip(&mut pixels) {
+            for (column, pixel) in columns.into_iter().zip(pixels) {
+                if let (Some(row), Some(column)) = (row, column) {
+                    *pixel = row.as_ptr().wrapping_add(column * channels);
+                }
+            }
+        }
+        pixels
     }
 }
 
@@ -155,11 +158,11 @@ unsafe fn tile<V: Vector, T: Transform, const I: usize, const J: usize>(
                 }
             }
             let to = to.add(layout.at(0, first));
-            for i in 0..POINTS {
-                let row = T::apply::<V, J>(half[i]);
-                for j in 0..POINTS {
+            for (i, row) in half.into_iter().enumerate() {
+                let row = T::apply::<V, J>(row);
+                for (j, value) in row.into_iter().enumerate() {
                     if uses(I, i) && uses(J, j) {
-                        row[j].store(to.add((i * POINTS + j) * layout.point_len()));
+                        value.store(to.add((i * POINTS + j) * layout.point_len()));
                     }
                 }
             }

@@ -12,6 +12,8 @@ use std::ops::Range;
 
 /// Taps of the kernel.
 pub(super) const TAPS: usize = 9;
+/// Inputs that are transposed together: a cache line of them.
+const TRANSPOSED: usize = 16;
 
 /// The weights of one panel.
 #[derive(Clone, Copy, Debug)]
@@ -72,14 +74,18 @@ impl Panel {
 
     /// One tap of the forward weights, `[output][tap][input]`, as `[input][column]`.
     fn transpose(&self, w: &[f32], outputs: Range<usize>, inputs: Range<usize>, to: &mut [f32]) {
-        for column in 0..self.width {
-            let to = to[column..].iter_mut().step_by(self.width);
-            match outputs.start + column {
-                output if output < outputs.end => {
-                    let from = &w[output * TAPS * self.channels[0]..][inputs.clone()];
+        // A few inputs at a time, so that what is written stays in the L1 cache.
+        let parts = to.chunks_mut(TRANSPOSED * self.width);
+        for (start, to) in inputs.clone().step_by(TRANSPOSED).zip(parts) {
+            for column in 0..self.width {
+                let output = outputs.start + column;
+                let to = to[column..].iter_mut().step_by(self.width);
+                if output < outputs.end {
+                    let from = &w[output * TAPS * self.channels[0] + start..];
                     to.zip(from).for_each(|(to, &from)| *to = from);
+                } else {
+                    to.for_each(|to| *to = 0.0);
                 }
-                _ => to.for_each(|to| *to = 0.0),
             }
         }
     }
@@ -107,7 +113,10 @@ for_each_isa! {
 unsafe fn expand_vectors<V: Vector>(job: &mut Expand<'_>) {
     let tap_len = job.taps.len() / TAPS;
     let taps = job.taps.as_ptr();
-    assert!(tap_len % job.width == 0 && (ALL - 1) * job.point_len + tap_len <= job.points.len());
+    assert!(
+        tap_len.is_multiple_of(job.width)
+            && (ALL - 1) * job.point_len + tap_len <= job.points.len()
+    );
     let points = job.points.as_mut_ptr();
     for at in (0..tap_len).step_by(V::LANES) {
         // SAFETY: a tap is a whole number of vectors, and points have room for as many.

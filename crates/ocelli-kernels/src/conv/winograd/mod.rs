@@ -7,7 +7,7 @@
 //! - [`points`]: the transforms along one axis, and why these points.
 //! - [`tiles`]: how images are cut into tiles without computing anything beyond their ends.
 //! - [`input`], [`kernel`], [`output`]: the transforms of pixels, weights and products.
-//! - [`forward`], [`weight`]: the passes, and what the threads share.
+//! - [`forward`], [`weight`] with [`sums`]: the passes, and what the threads share.
 
 mod forward;
 mod input;
@@ -15,6 +15,8 @@ mod kernel;
 mod memory;
 mod output;
 mod points;
+mod prefetch;
+mod sums;
 #[cfg(test)]
 mod tests;
 mod tiles;

@@ -84,9 +84,9 @@ unsafe fn write_tile<V: Vector, const I: usize, const J: usize>(
             let mut half = [[zero; POINTS]; 4];
             for j in 0..POINTS {
                 let mut column = [zero; POINTS];
-                for i in 0..POINTS {
+                for (i, value) in column.iter_mut().enumerate() {
                     if uses(I, i) && uses(J, j) {
-                        column[i] = V::load(from.add(first + (i * POINTS + j) * stride));
+                        *value = V::load(from.add(first + (i * POINTS + j) * stride));
                     }
                 }
                 for (row, value) in half.iter_mut().zip(outputs::<V, I>(column)) {
@@ -94,13 +94,13 @@ unsafe fn write_tile<V: Vector, const I: usize, const J: usize>(
                 }
             }
             // Constant bounds, so that `half` is never indexed by a variable.
-            for i in 0..I {
+            for (i, row) in half.into_iter().enumerate().take(I) {
                 if i < tile.inside[0] {
                     let to = to.add(i * width * depth + first);
-                    let row = outputs::<V, J>(half[i]);
-                    for j in 0..J {
+                    let row = outputs::<V, J>(row);
+                    for (j, value) in row.into_iter().enumerate().take(J) {
                         if j < tile.inside[1] {
-                            store(row[j].add(bias), to.add(j * depth), channels - first);
+                            store(value.add(bias), to.add(j * depth), channels - first);
                         }
                     }
                 }

@@ -1,4 +1,5 @@
 use super::forward::Schedule;
+use super::weight;
 use super::{WeightGradient, Winograd};
 use crate::conv::dense::Operands;
 use crate::isa::{Isa, detected};
@@ -40,7 +41,11 @@ fn passes(shape: &ConvShape, isa: Isa, schedule: Schedule) -> [Vec<f32>; 3] {
     let backward = Winograd::backward_input(isa, shape).with_schedule(schedule);
     let weights = backward.pack(&w);
     backward.run(Operands { source: &dy, weights: &weights, bias: None }, &mut dx, &mut scratch);
-    WeightGradient::new(isa, shape).run(&x, &dy, &mut dw, &mut scratch);
+    let sums = match schedule {
+        Schedule::Blocks => weight::Schedule::Slices,
+        Schedule::Panels => weight::Schedule::Groups,
+    };
+    WeightGradient::scheduled(isa, shape, sums).run(&x, &dy, &mut dw, &mut scratch);
     [y, dx, dw]
 }
 
@@ -102,6 +107,8 @@ fn every_number_of_channels() {
     for (in_channels, out_channels) in channels.into_iter().flat_map(|i| channels.map(|o| (i, o))) {
         check(ConvShape { in_channels, out_channels, height: 6, width: 5, ..BASE });
     }
+    // Enough blocks of sums to finish each at once.
+    check(ConvShape { in_channels: 250, out_channels: 200, height: 5, width: 2, batch: 1, ..BASE });
     check(ConvShape { in_channels: 260, out_channels: 3, height: 4, ..BASE });
     check(ConvShape { in_channels: 7, out_channels: 258, width: 4, ..BASE });
 }
@@ -121,9 +128,9 @@ fn many_blocks_and_groups() {
 
 #[test]
 fn the_number_of_threads_changes_no_bit() {
-    for (in_channels, out_channels) in [(16, 16), (40, 33), (70, 130)] {
-        let shape =
-            ConvShape { batch: 5, height: 19, width: 30, in_channels, out_channels, ..BASE };
+    // Slices, groups, and a group whose sums are finished at once.
+    for (in_channels, out_channels, height) in [(16, 16, 19), (70, 130, 19), (250, 200, 4)] {
+        let shape = ConvShape { batch: 5, height, width: 30, in_channels, out_channels, ..BASE };
         for schedule in [Schedule::Blocks, Schedule::Panels] {
             let run = |threads| with_threads(threads, || passes(&shape, detected(), schedule));
             let one = run(1);
