@@ -242,6 +242,22 @@ fn more_than_one_block_of_everything() {
 }
 
 #[test]
+fn layers_of_a_residual_network() {
+    for (channels, size) in [(64, 28), (128, 14), (256, 14), (512, 7)] {
+        check(ConvShape {
+            batch: 1,
+            height: size,
+            width: size,
+            in_channels: channels,
+            out_channels: channels,
+            kernel: [3, 3],
+            padding: Padding::symmetric(1, 1),
+            ..BASE
+        });
+    }
+}
+
+#[test]
 fn an_empty_batch_has_no_output_and_no_gradient() {
     for groups in [1, 4] {
         let shape = ConvShape { batch: 0, groups, out_channels: 4, ..BASE };

@@ -17,6 +17,9 @@ use std::ops::Range;
 
 /// Elements of transformed data and products of one block: they stay in the L2 cache.
 const BLOCK: usize = 160 << 10;
+/// But no larger than leaves so many blocks for threads, unless blocks then had fewer tiles than this.
+const BLOCKS: usize = 16;
+const TILES: usize = 16;
 /// Elements of transformed data of one group of blocks, which all threads share.
 const GROUP: usize = 4 << 20;
 /// Weights from which on the transformed ones do not stay in the L2 cache.
@@ -46,6 +49,8 @@ pub(in crate::conv) struct Winograd {
     tiling: Tiling,
     /// Most strips in a block.
     strips: usize,
+    /// Most elements of transformed data in a group, unless one block has more.
+    group: usize,
 }
 
 impl Winograd {
@@ -79,22 +84,26 @@ impl Winograd {
         let tiling = Tiling { rows: Axis::new(target[0]), columns: Axis::new(target[1]) };
         let tile = Tile::for_columns(isa, channels[1]);
         let panel = Panel { form, channels, width: tile.columns() };
+        let (strips, group) = (1, GROUP);
         let mut plan =
-            Self { tile, schedule, panel, batch, source, target, offset, tiling, strips: 1 };
-        // Panels read the data from further away.
-        let data = match schedule {
-            Schedule::Blocks => plan.data_layout(1).width,
-            Schedule::Panels => 0,
+            Self { tile, schedule, panel, batch, source, target, offset, tiling, strips, group };
+        let tiles = match schedule {
+            Schedule::Blocks => {
+                let all = batch * tiling.rows.tiles() * tiling.columns.tiles();
+                (BLOCK / (ALL * (plan.data_layout(1).width + panel.width)))
+                    .min((all / BLOCKS).max(TILES))
+            }
+            // Only the products: panels read the data from further away.
+            Schedule::Panels => BLOCK / (ALL * panel.width),
         };
-        let tiles = BLOCK / (ALL * (data + panel.width));
         plan.strips = (tiles / tiling.columns.tiles()).max(1);
         plan
     }
 
-    /// The same convolution in another order.
+    /// The same convolution in another order, with every block a group.
     #[cfg(test)]
     pub(super) fn with_schedule(self, schedule: Schedule) -> Self {
-        Self { schedule, ..self }
+        Self { schedule, group: 0, ..self }
     }
 
     /// Weights `[O, 3, 3, C]` in the order that the schedule reads.
@@ -179,7 +188,7 @@ impl Winograd {
             [self.data_layout(tiles), self.product_layout(tiles)].map(|layout| apart(layout.len()));
         let each = apart(self.panel.len()) + products;
         let blocks: Vec<_> = self.blocks().map(|strips| Block::new(self.tiling, strips)).collect();
-        let groups = even_pieces(0..blocks.len(), (GROUP / data).max(1));
+        let groups = even_pieces(0..blocks.len(), (self.group / data).max(1));
         let group = groups.clone().map(|group| group.len()).max().unwrap_or(0);
         let most = count(self.panel.count().max(group * self.strips));
         let [zero, all, memory] = scratch.parts([self.source[2], group * data, most * each]);

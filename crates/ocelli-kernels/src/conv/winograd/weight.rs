@@ -21,7 +21,7 @@ const MANY: usize = 128 * 128;
 /// Elements of the transforms of a group that stay there too.
 const PRIVATE: usize = 256 << 10;
 /// Fewest tiles of a slice, most slices.
-const SLICE: usize = 256;
+const SLICE: usize = 128;
 const SLICES: usize = 16;
 /// Elements of the transforms of a group that all threads share, but never fewer tiles than this: every
 /// group reads and writes all sums.
@@ -61,8 +61,12 @@ type Pair<T> = [T; 2];
 
 impl WeightGradient {
     pub fn new(isa: Isa, shape: &ConvShape) -> Self {
+        let [rows, columns] = shape.output().map(|size| Axis::new(size).tiles());
+        let slices = shape.batch * rows * columns / SLICE;
         let many = shape.in_channels * shape.out_channels >= MANY;
-        Self::scheduled(isa, shape, if many { Schedule::Groups } else { Schedule::Slices })
+        // A few slices would keep no more threads busy.
+        let schedule = if many || slices < 4 { Schedule::Groups } else { Schedule::Slices };
+        Self::scheduled(isa, shape, schedule)
     }
 
     pub(super) fn scheduled(isa: Isa, shape: &ConvShape, schedule: Schedule) -> Self {
