@@ -79,6 +79,10 @@ impl Vector for Portable {
 
     #[inline(always)]
     unsafe fn load_first(from: *const f32, count: usize) -> Self {
+        if count >= Self::LANES {
+            // SAFETY: the caller's promise.
+            return unsafe { Self::load(from) };
+        }
         // SAFETY: lanes below `count` may be read.
         Self(std::array::from_fn(|i| if i < count { unsafe { *from.add(i) } } else { 0.0 }))
     }

@@ -91,10 +91,17 @@ fn error(shape: ConvShape) -> f64 {
     errors.into_iter().fold(0.0, |worst, e| if e <= worst { worst } else { e })
 }
 
+/// What rounding may do. Winograd's transforms lose some bits.
+fn tolerance(shape: &ConvShape) -> f64 {
+    let winograd = shape.kernel == [3, 3]
+        && (shape.stride, shape.dilation, shape.groups) == ([1, 1], [1, 1], 1);
+    if winograd { 5e-5 } else { 1e-5 }
+}
+
 #[track_caller]
 fn check(shape: ConvShape) {
     let error = error(shape);
-    assert!(error < 1e-5, "error {error:e} for {shape:?}");
+    assert!(error < tolerance(&shape), "error {error:e} for {shape:?}");
 }
 
 #[test]
@@ -232,6 +239,22 @@ fn more_than_one_block_of_everything() {
     let wide =
         ConvShape { batch: 1, height: 9, width: 9, in_channels: 600, out_channels: 3, ..BASE };
     check(ConvShape { kernel: [3, 3], stride: [2, 2], ..wide });
+}
+
+#[test]
+fn layers_of_a_residual_network() {
+    for (channels, size) in [(64, 28), (128, 14), (256, 14), (512, 7)] {
+        check(ConvShape {
+            batch: 1,
+            height: size,
+            width: size,
+            in_channels: channels,
+            out_channels: channels,
+            kernel: [3, 3],
+            padding: Padding::symmetric(1, 1),
+            ..BASE
+        });
+    }
 }
 
 #[test]
@@ -377,7 +400,7 @@ proptest! {
     #[test]
     fn random_shapes(shape in shapes()) {
         let error = error(shape);
-        prop_assert!(error < 1e-5, "error {error:e}");
+        prop_assert!(error < tolerance(&shape), "error {error:e}");
     }
 }
 

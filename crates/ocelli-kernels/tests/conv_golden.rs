@@ -77,6 +77,11 @@ fn check(case: &Value) {
     ];
     for (what, got, expected) in expected {
         let error = relative_error(&got, &widen(&expected));
-        assert!(error < 1e-5, "{}: {what}: error {error:e}", case["name"]);
+        // Winograd's transforms lose some bits.
+        assert!(
+            error < if s.kernel == [3, 3] { 5e-5 } else { 1e-5 },
+            "{}: {what}: error {error:e}",
+            case["name"]
+        );
     }
 }

@@ -13,6 +13,7 @@ mod patches;
 mod shape;
 mod sums;
 mod weight;
+mod winograd;
 
 pub use shape::ConvShape;
 pub use sums::sum_rows;
@@ -21,6 +22,7 @@ use crate::isa::{self, Isa};
 use crate::{Padding, Scratch, ShapeError};
 use dense::{Dense, Operands};
 use depthwise::Depthwise;
+use winograd::{WeightGradient, Winograd};
 
 /// What packed weights are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -66,7 +68,7 @@ impl Packed {
 /// let weights = conv.pack(Form::Forward, &[1.0; 9]);
 /// let mut y = [0.0; 9];
 /// conv.forward(&[1.0; 9], &weights, None, &mut y, &mut Scratch::new());
-/// assert_eq!(y, [4.0, 6.0, 4.0, 6.0, 9.0, 6.0, 4.0, 6.0, 4.0]);
+/// assert_eq!(y.map(f32::round), [4.0, 6.0, 4.0, 6.0, 9.0, 6.0, 4.0, 6.0, 4.0]);
 /// # Ok::<(), ocelli_kernels::ShapeError>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -84,6 +86,7 @@ type Key = (Isa, ConvShape);
 enum Kernel {
     Dense { forward: Dense, backward: Dense },
     Depthwise { forward: Depthwise, backward: Depthwise },
+    Winograd { forward: Winograd, backward: Winograd, weight: WeightGradient },
 }
 
 impl Conv {
@@ -101,6 +104,13 @@ impl Conv {
             Kernel::Depthwise {
                 forward: Depthwise::forward(&shape),
                 backward: Depthwise::backward_input(&shape),
+            }
+        } else if winograd::serves(&shape) {
+            let isa = crate::isa::current();
+            Kernel::Winograd {
+                forward: Winograd::forward(isa, &shape),
+                backward: Winograd::backward_input(isa, &shape),
+                weight: WeightGradient::new(isa, &shape),
             }
         } else {
             Kernel::Dense {
@@ -131,6 +141,8 @@ impl Conv {
             (Kernel::Depthwise { backward, .. }, Form::BackwardInput) => {
                 backward.pack(&self.shape, w)
             }
+            (Kernel::Winograd { forward, .. }, Form::Forward) => forward.pack(w),
+            (Kernel::Winograd { backward, .. }, Form::BackwardInput) => backward.pack(w),
         };
         Packed { form, key: self.key(form), data }
     }
@@ -185,6 +197,7 @@ impl Conv {
         match &self.kernel {
             Kernel::Dense { forward, .. } => forward.run(operands, y, scratch),
             Kernel::Depthwise { forward, .. } => forward.run(operands, y, scratch),
+            Kernel::Winograd { forward, .. } => forward.run(operands, y, scratch),
         }
     }
 
@@ -200,6 +213,7 @@ impl Conv {
         match &self.kernel {
             Kernel::Dense { backward, .. } => backward.run(operands, dx, scratch),
             Kernel::Depthwise { backward, .. } => backward.run(operands, dx, scratch),
+            Kernel::Winograd { backward, .. } => backward.run(operands, dx, scratch),
         }
     }
 
@@ -219,6 +233,7 @@ impl Conv {
             Kernel::Depthwise { .. } => {
                 depthwise_weight::backward_weight(&self.shape, x, dy, dw, scratch)
             }
+            Kernel::Winograd { weight, .. } => weight.run(x, dy, dw, scratch),
         }
     }
 

@@ -1,0 +1,331 @@
+//! Forward and backward to the input: data to points, products at every point, points to pixels.
+
+use super::input::{Images, ToPoints, transform_data};
+use super::kernel::{Expand, Panel, TAPS, expand};
+use super::memory::{ALL, Layout, SharedMut};
+use super::output::{FromPoints, transform_outputs};
+use super::prefetch::{For, Prefetch};
+use super::tiles::{Axis, Block, Tiling};
+use crate::Scratch;
+use crate::conv::dense::Operands;
+use crate::conv::{ConvShape, Form};
+use crate::isa::Isa;
+use crate::register::{Rows, Tile, even_pieces, lanes, rows_kernels};
+use crate::workers::{apart, count, share};
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// Elements of transformed data and products of one block: they stay in the L2 cache.
+const BLOCK: usize = 160 << 10;
+/// But no larger than leaves so many blocks for threads, unless blocks then had fewer tiles than this.
+const BLOCKS: usize = 16;
+const TILES: usize = 16;
+/// Elements of transformed data of one group of blocks, which all threads share.
+const GROUP: usize = 4 << 20;
+/// Weights from which on the transformed ones do not stay in the L2 cache.
+const MANY: usize = 256 * 256;
+/// Source channels whose weights are transposed at a time.
+const CHUNK: usize = 16;
+
+/// In which order data and weights meet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Schedule {
+    /// Every block of tiles meets all panels of weights, transformed when they were packed.
+    Blocks,
+    /// Every panel of weights, transformed just then, meets all tiles of a group of blocks.
+    Panels,
+}
+
+/// One direction of the convolution, ready to run.
+#[derive(Clone, Debug)]
+pub(in crate::conv) struct Winograd {
+    tile: Tile,
+    schedule: Schedule,
+    panel: Panel,
+    batch: usize,
+    source: [usize; 3],
+    target: [usize; 3],
+    offset: [isize; 2],
+    tiling: Tiling,
+    /// Most strips in a block.
+    strips: usize,
+    /// Most elements of transformed data in a group, unless one block has more.
+    group: usize,
+}
+
+impl Winograd {
+    pub fn forward(isa: Isa, shape: &ConvShape) -> Self {
+        let [rows, columns] = shape.output();
+        let source = [shape.height, shape.width, shape.in_channels];
+        let target = [rows, columns, shape.out_channels];
+        let padding = [shape.padding.top, shape.padding.left];
+        Self::new(isa, Form::Forward, shape.batch, [source, target], padding.map(|p| -(p as isize)))
+    }
+
+    pub fn backward_input(isa: Isa, shape: &ConvShape) -> Self {
+        let [rows, columns] = shape.output();
+        let source = [rows, columns, shape.out_channels];
+        let target = [shape.height, shape.width, shape.in_channels];
+        let padding = [shape.padding.top, shape.padding.left];
+        let offset = padding.map(|p| p as isize - 2);
+        Self::new(isa, Form::BackwardInput, shape.batch, [source, target], offset)
+    }
+
+    fn new(
+        isa: Isa,
+        form: Form,
+        batch: usize,
+        [source, target]: [[usize; 3]; 2],
+        offset: [isize; 2],
+    ) -> Self {
+        let channels = [source[2], target[2]];
+        let schedule =
+            if channels[0] * channels[1] < MANY { Schedule::Blocks } else { Schedule::Panels };
+        let tiling = Tiling { rows: Axis::new(target[0]), columns: Axis::new(target[1]) };
+        let tile = Tile::for_columns(isa, channels[1]);
+        let panel = Panel { form, channels, width: tile.columns() };
+        let (strips, group) = (1, GROUP);
+        let mut plan =
+            Self { tile, schedule, panel, batch, source, target, offset, tiling, strips, group };
+        let tiles = match schedule {
+            Schedule::Blocks => {
+                let all = batch * tiling.rows.tiles() * tiling.columns.tiles();
+                (BLOCK / (ALL * (plan.data_layout(1).width + panel.width)))
+                    .min((all / BLOCKS).max(TILES))
+            }
+            // Only the products: panels read the data from further away.
+            Schedule::Panels => BLOCK / (ALL * panel.width),
+        };
+        plan.strips = (tiles / tiling.columns.tiles()).max(1);
+        plan
+    }
+
+    /// The same convolution in another order, with every block a group.
+    #[cfg(test)]
+    pub(super) fn with_schedule(self, schedule: Schedule) -> Self {
+        Self { schedule, group: 0, ..self }
+    }
+
+    /// Weights `[O, 3, 3, C]` in the order that the schedule reads.
+    pub fn pack(&self, w: &[f32]) -> Vec<f32> {
+        let panel = self.panel;
+        let len = match self.schedule {
+            Schedule::Blocks => panel.len(),
+            Schedule::Panels => panel.taps_len(),
+        };
+        let mut packed = vec![0.0; panel.count() * len];
+        packed.par_chunks_exact_mut(len).enumerate().for_each(|(i, out)| match self.schedule {
+            Schedule::Blocks => self.pack_points(w, i, out),
+            Schedule::Panels => panel.gather(w, i, 0..panel.channels[0], out),
+        });
+        packed
+    }
+
+    /// The weights of a panel at all points, a few source channels at a time.
+    fn pack_points(&self, w: &[f32], index: usize, out: &mut [f32]) {
+        let panel = self.panel;
+        let mut buffer = vec![0.0; TAPS * CHUNK * panel.width];
+        for inputs in even_pieces(0..panel.channels[0], CHUNK) {
+            let taps = &mut buffer[..TAPS * inputs.len() * panel.width];
+            panel.gather(w, index, inputs.clone(), taps);
+            self.expand(taps, &mut out[inputs.start * panel.width..]);
+        }
+    }
+
+    fn expand(&self, taps: &[f32], points: &mut [f32]) {
+        let width = self.panel.width;
+        let mut job = Expand { width, taps, points, point_len: self.panel.point_len() };
+        // SAFETY: the plan was made for an instruction set that the CPU has; a panel is one tile wide.
+        unsafe { expand(self.tile.isa(), &mut job) }
+    }
+
+    /// Target = convolution of source, plus a bias per target channel.
+    pub fn run(&self, operands: Operands<'_>, target: &mut [f32], scratch: &mut Scratch) {
+        match self.schedule {
+            Schedule::Blocks => self.run_blocks(operands, target, scratch),
+            Schedule::Panels => self.run_panels(operands, target, scratch),
+        }
+    }
+
+    fn run_blocks(&self, operands: Operands<'_>, target: &mut [f32], scratch: &mut Scratch) {
+        let tiles = self.most_tiles();
+        let (data, products) = (self.data_layout(tiles).len(), self.product_layout(tiles).len());
+        let each = apart(data + products);
+        let blocks = self.blocks();
+        let [zero, memory] = scratch.parts([self.source[2], count(blocks.clone().count()) * each]);
+        zero.fill(0.0);
+        let images = self.images(operands.source, zero);
+        let mut rest = target;
+        let threads = rayon::current_num_threads();
+        let following = blocks.clone().skip(threads).chain(std::iter::repeat(0..0));
+        let items = blocks.zip(following).map(|(strips, following)| {
+            let pixels = self.pixels(&strips);
+            let (part, after) = std::mem::take(&mut rest).split_at_mut(pixels.len());
+            rest = after;
+            (Block::new(self.tiling, strips), pixels.start, part, following)
+        });
+        share(items, memory, each, |(block, origin, target, following), memory| {
+            let (data, products) = memory.split_at_mut(data);
+            self.transform(images, &block, SharedMut::new(data), block.strips.clone());
+            let steps = self.panel.count() * self.steps(&block);
+            let source = self.source_of(operands.source, following);
+            let mut ahead = [
+                Prefetch::new(source, For::Reading, steps),
+                // The first panel's outputs need them.
+                Prefetch::new(target, For::Writing, steps / 2),
+            ];
+            let target = SharedMut::new(target);
+            for (i, panel) in operands.weights.chunks_exact(self.panel.len()).enumerate() {
+                self.multiply(&block, data, panel, products, &mut ahead);
+                self.write(&block, products, i, operands.bias, (target, origin));
+            }
+        });
+    }
+
+    fn run_panels(&self, operands: Operands<'_>, target: &mut [f32], scratch: &mut Scratch) {
+        let tiles = self.most_tiles();
+        let [data, products] =
+            [self.data_layout(tiles), self.product_layout(tiles)].map(|layout| apart(layout.len()));
+        let each = apart(self.panel.len()) + products;
+        let blocks: Vec<_> = self.blocks().map(|strips| Block::new(self.tiling, strips)).collect();
+        let groups = even_pieces(0..blocks.len(), (self.group / data).max(1));
+        let group = groups.clone().map(|group| group.len()).max().unwrap_or(0);
+        let most = count(self.panel.count().max(group * self.strips));
+        let [zero, all, memory] = scratch.parts([self.source[2], group * data, most * each]);
+        zero.fill(0.0);
+        let images = self.images(operands.source, zero);
+        let target = SharedMut::new(target);
+        for group in groups {
+            let blocks = &blocks[group];
+            let strips = all.chunks_exact_mut(data).zip(blocks).flat_map(|(data, block)| {
+                let data = SharedMut::new(data);
+                block.strips.clone().map(move |strip| (block, data, strip))
+            });
+            share(strips, memory, each, |(block, data, strip), _| {
+                self.transform(images, block, data, strip..strip + 1);
+            });
+            let panels = operands.weights.chunks_exact(self.panel.taps_len()).enumerate();
+            share(panels, memory, each, |(i, taps), memory| {
+                let (panel, products) = memory.split_at_mut(apart(self.panel.len()));
+                self.expand(taps, panel);
+                for (data, block) in all.chunks_exact(data).zip(blocks) {
+                    self.multiply(block, data, panel, products, &mut []);
+                    self.write(block, products, i, operands.bias, (target, 0));
+                }
+            });
+        }
+    }
+
+    /// Strips of a block's source tiles to points. No one else may use them meanwhile.
+    fn transform(
+        &self,
+        images: Images<'_>,
+        block: &Block,
+        to: SharedMut<'_>,
+        strips: Range<usize>,
+    ) {
+        let layout = self.data_layout(block.tiles());
+        let job = ToPoints { images, block, layout, to };
+        for strip in strips {
+            // SAFETY: the CPU has the plan's instruction set; rows of the layout are whole vectors; the
+            // callers hand out every strip once.
+            unsafe { transform_data(self.tile.isa(), &job, strip) }
+        }
+    }
+
+    /// Products of a block's tiles with a panel of weights, at every point.
+    fn multiply(
+        &self,
+        block: &Block,
+        data: &[f32],
+        panel: &[f32],
+        products: &mut [f32],
+        ahead: &mut [Prefetch],
+    ) {
+        let kernels = rows_kernels(self.tile);
+        let (from, to) = (self.data_layout(block.tiles()), self.product_layout(block.tiles()));
+        let depth = self.panel.channels[0];
+        for point in 0..ALL {
+            let panel = &panel[point * self.panel.point_len()..][..depth * self.panel.width];
+            let data = &data[point * from.point_len()..][..from.point_len()];
+            let products = &mut products[point * to.point_len()..][..to.point_len()];
+            for tiles in self.tile.cut(block.owners(point)) {
+                ahead.iter_mut().for_each(Prefetch::step);
+                let job = Rows {
+                    depth,
+                    a: data[from.at(tiles.start, 0)..from.at(tiles.end, 0)].as_ptr(),
+                    a_stride: from.width,
+                    panel: panel.as_ptr(),
+                    c: products[to.at(tiles.start, 0)..to.at(tiles.end, 0)].as_mut_ptr(),
+                    c_stride: to.width,
+                };
+                // SAFETY: the slices hold as many rows as the kernel has; a row of the data is at least
+                // `depth` long, one of the products as wide as the tile.
+                unsafe { kernels[tiles.len() - 1](&job) }
+            }
+        }
+    }
+
+    /// Calls of kernels for a block and a panel.
+    fn steps(&self, block: &Block) -> usize {
+        (0..ALL).map(|point| self.tile.cut(block.owners(point)).count()).sum()
+    }
+
+    /// About the pixels that some strips read.
+    fn source_of<'a>(&self, source: &'a [f32], strips: Range<usize>) -> &'a [f32] {
+        let per_strip = source.len() / (self.batch * self.tiling.rows.tiles()).max(1);
+        &source[strips.start * per_strip..strips.end * per_strip]
+    }
+
+    /// A block's products with a panel to pixels.
+    fn write(
+        &self,
+        block: &Block,
+        products: &[f32],
+        panel: usize,
+        bias: Option<&[f32]>,
+        (to, origin): (SharedMut<'_>, usize),
+    ) {
+        let layout = self.product_layout(block.tiles());
+        let job = FromPoints { block, layout, products, size: self.target, to, origin, bias };
+        for strip in block.strips.clone() {
+            // SAFETY: the CPU has the plan's instruction set; a row of the layout is one tile wide; panels
+            // and blocks write different channels and pixels.
+            unsafe { transform_outputs(self.tile.isa(), &job, self.panel.outputs(panel), strip) }
+        }
+    }
+
+    fn images<'a>(&self, pixels: &'a [f32], zero: &'a [f32]) -> Images<'a> {
+        Images { pixels, size: self.source, offset: self.offset, zero }
+    }
+
+    fn data_layout(&self, tiles: usize) -> Layout {
+        Layout::rows(tiles, self.panel.channels[0], lanes(self.tile.isa()))
+    }
+
+    fn product_layout(&self, tiles: usize) -> Layout {
+        Layout::panels(tiles, self.panel.width, self.panel.width)
+    }
+
+    /// The strips of every block.
+    fn blocks(&self) -> impl Iterator<Item = Range<usize>> + Clone + use<> {
+        even_pieces(0..self.batch * self.tiling.rows.tiles(), self.strips)
+    }
+
+    /// Tiles of the largest block.
+    fn most_tiles(&self) -> usize {
+        let strips = self.batch * self.tiling.rows.tiles();
+        strips.min(self.strips) * self.tiling.columns.tiles()
+    }
+
+    /// The elements of the target that some strips cover.
+    fn pixels(&self, strips: &Range<usize>) -> Range<usize> {
+        let [height, width, channels] = self.target;
+        let per_image = self.tiling.rows.tiles();
+        let line = |strip: usize| {
+            let (image, tile) = (strip / per_image, strip % per_image);
+            (image * height + self.tiling.rows.run(tile).start) * width * channels
+        };
+        line(strips.start)..line(strips.end)
+    }
+}

@@ -1,0 +1,171 @@
+//! From pixels to points: the transforms of the tiles of x and of dy.
+
+use super::memory::{Layout, SharedMut, by_size};
+use super::points::{POINTS, data, gradient, uses};
+use super::tiles::Block;
+use crate::simd::{Vector, for_each_isa};
+
+/// Images `[rows, columns, channels]` that tiles are read from.
+#[derive(Clone, Copy)]
+pub(super) struct Images<'a> {
+    pub pixels: &'a [f32],
+    pub size: [usize; 3],
+    /// The pixel that the first output reads first; negative where that is padding.
+    pub offset: [isize; 2],
+    /// What a pixel outside the image holds: as many zeros as channels.
+    pub zero: &'a [f32],
+}
+
+/// A transform of the tiles of a block, to be called strip by strip.
+#[derive(Clone, Copy)]
+pub(super) struct ToPoints<'a> {
+    pub images: Images<'a>,
+    pub block: &'a Block,
+    pub layout: Layout,
+    /// As long as the layout says.
+    pub to: SharedMut<'a>,
+}
+
+for_each_isa! {
+    /// Transforms the tiles of x in a strip for products with weights or with dy.
+    ///
+    /// # Safety
+    /// The CPU must have the instruction set, the layout's width must be a whole number of its vectors, and
+    /// no one else may use the tiles of this strip meanwhile.
+    pub(super) unsafe fn transform_data = strip_of_data(job: &ToPoints<'_>, strip: usize)
+}
+for_each_isa! {
+    /// Transforms the tiles of dy in a strip for products with x.
+    ///
+    /// # Safety
+    /// As [`transform_data`].
+    pub(super) unsafe fn transform_gradient = strip_of_gradients(job: &ToPoints<'_>, strip: usize)
+}
+
+#[inline(always)]
+unsafe fn strip_of_data<V: Vector>(job: &ToPoints<'_>, index: usize) {
+    // SAFETY: the caller's promise.
+    unsafe { strip::<V, Data>(job, index) }
+}
+
+#[inline(always)]
+unsafe fn strip_of_gradients<V: Vector>(job: &ToPoints<'_>, index: usize) {
+    // SAFETY: the caller's promise.
+    unsafe { strip::<V, Gradient>(job, index) }
+}
+
+/// A transform along one axis.
+trait Transform {
+    /// Pixels that a tile reads beyond its outputs.
+    const MORE: usize;
+
+    fn apply<V: Vector, const M: usize>(pixels: [V; 6]) -> [V; POINTS];
+}
+
+struct Data;
+
+impl Transform for Data {
+    const MORE: usize = 2;
+
+    #[inline(always)]
+    fn apply<V: Vector, const M: usize>(pixels: [V; 6]) -> [V; POINTS] {
+        data::<V, M>(pixels)
+    }
+}
+
+struct Gradient;
+
+impl Transform for Gradient {
+    const MORE: usize = 0;
+
+    #[inline(always)]
+    fn apply<V: Vector, const M: usize>(pixels: [V; 6]) -> [V; POINTS] {
+        gradient::<V, M>(pixels)
+    }
+}
+
+#[inline(always)]
+unsafe fn strip<V: Vector, T: Transform>(job: &ToPoints<'_>, index: usize) {
+    let images = &job.images;
+    let channels = images.size[2];
+    let to = job.to.range(0, job.layout.len());
+    let (image, row) = job.block.strip(index);
+    let rows = images.rows(image, row.start);
+    for (place, column) in job.block.tiles_of(index) {
+        let pixels = images.under(&rows, column.start);
+        // SAFETY: a pixel has `channels` values; the place is one of the layout's, which `to` has room for.
+        unsafe {
+            let to = to.add(job.layout.at(place, 0));
+            by_size!(row.outputs, column.outputs, tile[V, T](&pixels, channels, to, &job.layout));
+        }
+    }
+}
+
+impl<'a> Images<'a> {
+    /// The rows of pixels below a tile that begins at an output row; none where that is padding.
+    #[inline(always)]
+    fn rows(&self, image: usize, start: usize) -> [Option<&'a [f32]>; 6] {
+        let [height, width, channels] = self.size;
+        std::array::from_fn(|i| {
+            let row = (start + i).checked_add_signed(self.offset[0]).filter(|&row| row < height)?;
+            Some(&self.pixels[(image * height + row) * width * channels..][..width * channels])
+        })
+    }
+
+    /// Pointers to the pixels below a tile, each to a value per channel.
+    #[inline(always)]
+    fn under(&self, rows: &[Option<&'a [f32]>; 6], start: usize) -> [[*const f32; 6]; 6] {
+        let [_, width, channels] = self.size;
+        let zero = self.zero[..channels].as_ptr();
+        let columns: [Option<usize>; 6] = std::array::from_fn(|j| {
+            (start + j).checked_add_signed(self.offset[1]).filter(|&column| column < width)
+        });
+        let mut pixels = [[zero; 6]; 6];
+        for (row, pixels) in rows.iter().zip(&mut pixels) {
+            for (column, pixel) in columns.into_iter().zip(pixels) {
+                if let (Some(row), Some(column)) = (row, column) {
+                    *pixel = row.as_ptr().wrapping_add(column * channels);
+                }
+            }
+        }
+        pixels
+    }
+}
+
+/// Transforms one tile, a vector of channels after the other.
+///
+/// # Safety
+/// The pixels must hold `channels` values, and `to` must have room for a tile in this layout.
+#[inline(always)]
+unsafe fn tile<V: Vector, T: Transform, const I: usize, const J: usize>(
+    pixels: &[[*const f32; 6]; 6],
+    channels: usize,
+    to: *mut f32,
+    layout: &Layout,
+) {
+    for first in (0..channels).step_by(V::LANES) {
+        // SAFETY: `first` is below `channels`; a panel is a whole number of vectors wide.
+        unsafe {
+            let zero = V::splat(0.0);
+            let mut half = [[zero; 6]; POINTS];
+            for j in 0..J + T::MORE {
+                let mut column = [zero; 6];
+                for i in 0..I + T::MORE {
+                    column[i] = V::load_first(pixels[i][j].add(first), channels - first);
+                }
+                for (row, value) in half.iter_mut().zip(T::apply::<V, I>(column)) {
+                    row[j] = value;
+                }
+            }
+            let to = to.add(layout.at(0, first));
+            for (i, row) in half.into_iter().enumerate() {
+                let row = T::apply::<V, J>(row);
+                for (j, value) in row.into_iter().enumerate() {
+                    if uses(I, i) && uses(J, j) {
+                        value.store(to.add((i * POINTS + j) * layout.point_len()));
+                    }
+                }
+            }
+        }
+    }
+}

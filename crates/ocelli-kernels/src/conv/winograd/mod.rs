@@ -1,0 +1,36 @@
+//! Winograd's convolution F(4x4, 3x3): 36 products per 4 x 4 outputs instead of 144.
+//!
+//! A tile of 6 x 6 pixels is evaluated at 6 x 6 points, the kernel too. At each point, the products of all
+//! tiles with all kernels are a matrix product over the channels; from these 36 matrices the 4 x 4 outputs
+//! of each tile follow. The gradients are the same with the transposed transforms.
+//!
+//! - [`points`]: the transforms along one axis, and why these points.
+//! - [`tiles`]: how images are cut into tiles without computing anything beyond their ends.
+//! - [`input`], [`kernel`], [`output`]: the transforms of pixels, weights and products.
+//! - [`forward`], [`weight`] with [`sums`]: the passes, and what the threads share.
+
+mod forward;
+mod input;
+mod kernel;
+mod memory;
+mod output;
+mod points;
+mod prefetch;
+mod sums;
+#[cfg(test)]
+mod tests;
+mod tiles;
+mod weight;
+
+pub(super) use forward::Winograd;
+pub(super) use weight::WeightGradient;
+
+use super::ConvShape;
+
+/// Whether a convolution can be computed so.
+pub(super) fn serves(shape: &ConvShape) -> bool {
+    shape.kernel == [3, 3]
+        && shape.stride == [1, 1]
+        && shape.dilation == [1, 1]
+        && shape.groups == 1
+}

@@ -1,0 +1,126 @@
+//! From points to pixels: the transform of products to the tiles of the target.
+
+use super::memory::{Layout, SharedMut, by_size};
+use super::points::{POINTS, outputs, uses};
+use super::tiles::Block;
+use crate::simd::{Vector, for_each_isa};
+use std::ops::Range;
+
+/// The transform of a block's products with one panel of weights, to be called strip by strip.
+#[derive(Clone, Copy)]
+pub(super) struct FromPoints<'a> {
+    pub block: &'a Block,
+    pub layout: Layout,
+    /// As many as the layout says.
+    pub products: &'a [f32],
+    /// Rows, columns and channels of a target image.
+    pub size: [usize; 3],
+    /// The target, from element `origin` on.
+    pub to: SharedMut<'a>,
+    pub origin: usize,
+    pub bias: Option<&'a [f32]>,
+}
+
+for_each_isa! {
+    /// Writes the outputs of a strip.
+    ///
+    /// # Safety
+    /// The CPU must have the instruction set, the layout must hold a row of as many channels (rounded up to
+    /// vectors) per tile, and no one else may use these channels of these pixels meanwhile.
+    pub(super) unsafe fn transform_outputs =
+        strip_of_outputs(job: &FromPoints<'_>, channels: Range<usize>, strip: usize)
+}
+
+/// Where a tile goes.
+struct Place<'a> {
+    job: &'a FromPoints<'a>,
+    channels: Range<usize>,
+    /// Rows and columns that are written.
+    inside: [usize; 2],
+}
+
+#[inline(always)]
+unsafe fn strip_of_outputs<V: Vector>(job: &FromPoints<'_>, channels: Range<usize>, strip: usize) {
+    let [height, width, depth] = job.size;
+    let (image, row) = job.block.strip(strip);
+    let from = job.products[..job.layout.len()].as_ptr();
+    for (place, column) in job.block.tiles_of(strip) {
+        let pixel = (image * height + row.start) * width + column.start;
+        let last = (row.inside - 1) * width + column.inside;
+        let at = pixel * depth - job.origin;
+        // Up to the end of the last pixel of the tile.
+        let to = job.to.range(at, last * depth).wrapping_add(channels.start);
+        let tile = Place { job, channels: channels.clone(), inside: [row.inside, column.inside] };
+        // SAFETY: the range holds the tile, and the layout the place.
+        unsafe {
+            let from = from.add(job.layout.at(place, 0));
+            by_size!(row.outputs, column.outputs, write_tile[V](&tile, from, to));
+        }
+    }
+}
+
+/// # Safety
+/// `from` must be a tile of the products, `to` its first pixel in the target.
+#[inline(always)]
+unsafe fn write_tile<V: Vector, const I: usize, const J: usize>(
+    tile: &Place<'_>,
+    from: *const f32,
+    to: *mut f32,
+) {
+    let [_, width, depth] = tile.job.size;
+    let stride = tile.job.layout.point_len();
+    let channels = tile.channels.len();
+    for first in (0..channels).step_by(V::LANES) {
+        // SAFETY: `first` is below the number of channels, for which everything has room.
+        unsafe {
+            let zero = V::splat(0.0);
+            let bias = match tile.job.bias {
+                Some(bias) => {
+                    let bias = &bias[tile.channels.start + first..tile.channels.end];
+                    V::load_first(bias.as_ptr(), bias.len())
+                }
+                None => zero,
+            };
+            let mut half = [[zero; POINTS]; 4];
+            for j in 0..POINTS {
+                let mut column = [zero; POINTS];
+                for (i, value) in column.iter_mut().enumerate() {
+                    if uses(I, i) && uses(J, j) {
+                        *value = V::load(from.add(first + (i * POINTS + j) * stride));
+                    }
+                }
+                for (row, value) in half.iter_mut().zip(outputs::<V, I>(column)) {
+                    row[j] = value;
+                }
+            }
+            // Constant bounds, so that `half` is never indexed by a variable.
+            for (i, row) in half.into_iter().enumerate().take(I) {
+                if i < tile.inside[0] {
+                    let to = to.add(i * width * depth + first);
+                    let row = outputs::<V, J>(row);
+                    for (j, value) in row.into_iter().enumerate().take(J) {
+                        if j < tile.inside[1] {
+                            store(value.add(bias), to.add(j * depth), channels - first);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Writes up to `count` lanes.
+///
+/// # Safety
+/// As many must be writable.
+#[inline(always)]
+pub(super) unsafe fn store<V: Vector>(value: V, to: *mut f32, count: usize) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if count >= V::LANES {
+            value.store(to);
+        } else {
+            value.store_first(to, count);
+        }
+    }
+}

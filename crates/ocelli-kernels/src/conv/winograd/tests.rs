@@ -1,0 +1,172 @@
+use super::forward::Schedule;
+use super::weight;
+use super::{WeightGradient, Winograd};
+use crate::conv::dense::Operands;
+use crate::isa::{Isa, detected};
+use crate::testing::{
+    conv_backward_input, conv_backward_weight, conv_forward, fill, relative_error, widen,
+    with_threads,
+};
+use crate::{ConvShape, Padding, Scratch};
+use proptest::prelude::*;
+
+const BASE: ConvShape = ConvShape {
+    batch: 2,
+    height: 7,
+    width: 9,
+    in_channels: 5,
+    out_channels: 17,
+    kernel: [3, 3],
+    stride: [1, 1],
+    padding: Padding { top: 1, bottom: 1, left: 1, right: 1 },
+    dilation: [1, 1],
+    groups: 1,
+};
+
+fn isas() -> impl Iterator<Item = Isa> {
+    [Isa::Portable, Isa::Avx2, Isa::Avx512].into_iter().filter(|&isa| isa <= detected())
+}
+
+/// y, dx and dw, written into memory full of NaN, so that an element left out is seen.
+fn passes(shape: &ConvShape, isa: Isa, schedule: Schedule) -> [Vec<f32>; 3] {
+    let [x, w, bias, dy] = data(shape);
+    let [mut y, mut dx, mut dw] =
+        [shape.y_len(), shape.x_len(), shape.w_len()].map(|len| vec![f32::NAN; len]);
+    let mut scratch = Scratch::new();
+    scratch.take(1 << 16).fill(f32::NAN);
+    let forward = Winograd::forward(isa, shape).with_schedule(schedule);
+    let weights = forward.pack(&w);
+    let operands = Operands { source: &x, weights: &weights, bias: Some(&bias) };
+    forward.run(operands, &mut y, &mut scratch);
+    let backward = Winograd::backward_input(isa, shape).with_schedule(schedule);
+    let weights = backward.pack(&w);
+    backward.run(Operands { source: &dy, weights: &weights, bias: None }, &mut dx, &mut scratch);
+    let sums = match schedule {
+        Schedule::Blocks => weight::Schedule::Slices,
+        Schedule::Panels => weight::Schedule::Groups,
+    };
+    WeightGradient::scheduled(isa, shape, sums).run(&x, &dy, &mut dw, &mut scratch);
+    [y, dx, dw]
+}
+
+/// x, w, bias and dy.
+fn data(shape: &ConvShape) -> [Vec<f32>; 4] {
+    let lens = [shape.x_len(), shape.w_len(), shape.out_channels, shape.y_len()];
+    std::array::from_fn(|i| fill(lens[i], i as u64))
+}
+
+fn errors(shape: &ConvShape, isas: impl Iterator<Item = Isa>) -> f64 {
+    let [x, w, bias, dy] = data(shape).map(|values| widen(&values));
+    let mut y = conv_forward(shape, &x, &w);
+    y.chunks_exact_mut(bias.len()).for_each(|y| y.iter_mut().zip(&bias).for_each(|(y, b)| *y += b));
+    let expected = [y, conv_backward_input(shape, &dy, &w), conv_backward_weight(shape, &x, &dy)];
+    let mut worst = 0.0;
+    for isa in isas {
+        for schedule in [Schedule::Blocks, Schedule::Panels] {
+            for (got, expected) in passes(shape, isa, schedule).iter().zip(&expected) {
+                let error = relative_error(got, expected);
+                worst = if error <= worst { worst } else { error };
+            }
+        }
+    }
+    worst
+}
+
+#[track_caller]
+fn check(shape: ConvShape) {
+    if shape.check().is_ok() {
+        let error = errors(&shape, isas());
+        assert!(error < 5e-5, "error {error:e} for {shape:?}");
+    }
+}
+
+#[test]
+fn every_size_of_image() {
+    for height in 1..=14 {
+        for width in [height, 15 - height, 5] {
+            check(ConvShape { height, width, ..BASE });
+        }
+    }
+}
+
+#[test]
+fn every_padding() {
+    for (top, bottom) in [(0, 0), (0, 3), (1, 0), (2, 1), (3, 2), (7, 0)] {
+        for (left, right) in [(0, 0), (0, 1), (3, 0), (1, 2), (2, 3), (0, 6)] {
+            let padding = Padding { top, bottom, left, right };
+            for (height, width) in [(1, 2), (3, 4), (6, 5)] {
+                check(ConvShape { height, width, padding, batch: 1, ..BASE });
+            }
+        }
+    }
+}
+
+#[test]
+fn every_number_of_channels() {
+    let channels = [1, 3, 5, 16, 17, 33, 48, 64, 70];
+    for (in_channels, out_channels) in channels.into_iter().flat_map(|i| channels.map(|o| (i, o))) {
+        check(ConvShape { in_channels, out_channels, height: 6, width: 5, ..BASE });
+    }
+    // Enough blocks of sums to finish each at once.
+    check(ConvShape { in_channels: 250, out_channels: 200, height: 5, width: 2, batch: 1, ..BASE });
+    check(ConvShape { in_channels: 260, out_channels: 3, height: 4, ..BASE });
+    check(ConvShape { in_channels: 7, out_channels: 258, width: 4, ..BASE });
+}
+
+#[test]
+fn every_batch() {
+    for batch in 0..=3 {
+        check(ConvShape { batch, ..BASE });
+    }
+}
+
+#[test]
+fn many_blocks_and_groups() {
+    // More tiles than a block, and than a group of the weight gradient.
+    check(ConvShape { batch: 3, height: 41, width: 62, in_channels: 40, out_channels: 36, ..BASE });
+}
+
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    // Slices, groups, and a group whose sums are finished at once.
+    for (in_channels, out_channels, height) in [(16, 16, 19), (70, 130, 19), (250, 200, 4)] {
+        let shape = ConvShape { batch: 5, height, width: 30, in_channels, out_channels, ..BASE };
+        for schedule in [Schedule::Blocks, Schedule::Panels] {
+            let run = |threads| with_threads(threads, || passes(&shape, detected(), schedule));
+            let one = run(1);
+            assert!(one == run(2) && one == run(3), "{shape:?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_not_finite_reaches_its_outputs() {
+    let shape = ConvShape { batch: 1, ..BASE };
+    for bad in [f32::NAN, f32::INFINITY] {
+        let [mut x, w, ..] = data(&shape);
+        x[0] = bad;
+        let plan = Winograd::forward(detected(), &shape);
+        let mut y = vec![0.0; shape.y_len()];
+        let weights = plan.pack(&w);
+        let operands = Operands { source: &x, weights: &weights, bias: None };
+        plan.run(operands, &mut y, &mut Scratch::new());
+        assert!(y[..2 * shape.out_channels].iter().all(|y| !y.is_finite()));
+        assert!(y[y.len() - shape.out_channels..].iter().all(|y| y.is_finite()));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn random_shapes(
+        (batch, height, width) in (0..=3_usize, 1..=20_usize, 1..=20_usize),
+        (in_channels, out_channels) in (1..=40_usize, 1..=40_usize),
+        [top, bottom, left, right] in [0..=4_usize, 0..=4_usize, 0..=4_usize, 0..=4_usize],
+    ) {
+        let padding = Padding { top, bottom, left, right };
+        let shape = ConvShape { batch, height, width, in_channels, out_channels, padding, ..BASE };
+        prop_assume!(shape.check().is_ok());
+        let error = errors(&shape, std::iter::once(detected()));
+        prop_assert!(error < 5e-5, "error {error:e}");
+    }
+}

@@ -1,0 +1,319 @@
+//! The weight gradient: dw = Gᵀ [sum over tiles of (A dy Aᵀ) · (Bᵀ x B)] G.
+//!
+//! Tiles are taken in groups. The transforms of a group stand in panels of channels, so that their products,
+//! summed over the tiles, stream; these sums are cut into blocks of output by input channels at each point.
+
+use super::input::{Images, ToPoints, transform_data, transform_gradient};
+use super::memory::{ALL, LINE, Layout, SharedMut};
+use super::sums::{Sums, finish};
+use super::tiles::{Axis, Block, Tiling};
+use crate::Scratch;
+use crate::conv::ConvShape;
+use crate::isa::Isa;
+use crate::register::{Outer, Tile, even_pieces, outer_kernels};
+use crate::workers::{apart, count, share};
+use std::ops::Range;
+
+/// Most output channels and input channels of a block of sums.
+const SUMS: usize = 64;
+/// Sums of fewer channels by channels stay in the L2 cache.
+const MANY: usize = 128 * 128;
+/// Elements of the transforms of a group that stay there too.
+const PRIVATE: usize = 256 << 10;
+/// Fewest tiles of a slice, most slices.
+const SLICE: usize = 128;
+const SLICES: usize = 16;
+/// Elements of the transforms of a group that all threads share, but never fewer tiles than this: every
+/// group reads and writes all sums.
+const SHARED: usize = 3 << 19;
+const TILES: usize = 128;
+/// Blocks of sums that are enough to keep threads busy.
+const BLOCKS: usize = 16;
+
+/// Who adds up what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Schedule {
+    /// Every slice of the tiles has sums of its own, which are added in order. How many there are depends on
+    /// the shape.
+    Slices,
+    /// Threads share the transforms of a group, then each sum has one owner.
+    Groups,
+}
+
+/// The weight gradient, ready to run.
+#[derive(Clone, Debug)]
+pub(in crate::conv) struct WeightGradient {
+    tile: Tile,
+    schedule: Schedule,
+    batch: usize,
+    x: [usize; 3],
+    y: [usize; 3],
+    offset: [isize; 2],
+    tiling: Tiling,
+    /// Output channels and input channels of a block of sums.
+    sums: [usize; 2],
+    /// Most strips in a group.
+    strips: usize,
+}
+
+/// The transforms of dy and of x.
+type Pair<T> = [T; 2];
+
+impl WeightGradient {
+    pub fn new(isa: Isa, shape: &ConvShape) -> Self {
+        let [rows, columns] = shape.output().map(|size| Axis::new(size).tiles());
+        let slices = shape.batch * rows * columns / SLICE;
+        let many = shape.in_channels * shape.out_channels >= MANY;
+        // A few slices would keep no more threads busy.
+        let schedule = if many || slices < 4 { Schedule::Groups } else { Schedule::Slices };
+        Self::scheduled(isa, shape, schedule)
+    }
+
+    pub(super) fn scheduled(isa: Isa, shape: &ConvShape, schedule: Schedule) -> Self {
+        let [rows, columns] = shape.output();
+        let tiling = Tiling { rows: Axis::new(rows), columns: Axis::new(columns) };
+        let tile = Tile::for_columns(isa, shape.in_channels);
+        let padded = [shape.out_channels, shape.in_channels]
+            .map(|channels| channels.next_multiple_of(tile.columns()));
+        let per_tile = ALL * (padded[0] + padded[1]);
+        let tiles = match schedule {
+            Schedule::Slices => PRIVATE / per_tile,
+            Schedule::Groups => (SHARED / per_tile).max(TILES),
+        };
+        Self {
+            tile,
+            schedule,
+            batch: shape.batch,
+            x: [shape.height, shape.width, shape.in_channels],
+            y: [rows, columns, shape.out_channels],
+            offset: [shape.padding.top, shape.padding.left].map(|p| -(p as isize)),
+            tiling,
+            sums: padded.map(|channels| channels.min(SUMS)),
+            strips: (tiles / tiling.columns.tiles()).max(1),
+        }
+    }
+
+    /// dw `[O, 3, 3, C]` of x and dy.
+    pub fn run(&self, x: &[f32], dy: &[f32], dw: &mut [f32], scratch: &mut Scratch) {
+        if self.all_strips() == 0 {
+            return dw.fill(0.0);
+        }
+        match self.schedule {
+            Schedule::Slices => self.run_slices([dy, x], dw, scratch),
+            Schedule::Groups => self.run_groups([dy, x], dw, scratch),
+        }
+    }
+
+    fn run_slices(&self, images: Pair<&[f32]>, dw: &mut [f32], scratch: &mut Scratch) {
+        let strips = self.all_strips();
+        let tiles = strips * self.tiling.columns.tiles();
+        let slices = even_pieces(0..strips, strips.div_ceil((tiles / SLICE).clamp(1, SLICES)));
+        let lens = self.lens();
+        let (each, slices_len) = (apart(lens[0] + lens[1]), slices.clone().count());
+        let sums_len = self.blocks() * self.block_len();
+        let [zero, sums, memory] =
+            scratch.parts([self.zero_len(), slices_len * sums_len, count(slices_len) * each]);
+        let images = self.images(images, zero);
+        let items = sums.chunks_exact_mut(sums_len).zip(slices);
+        share(items, memory, each, |(sums, slice), memory| {
+            let (z, v) = memory.split_at_mut(lens[0]);
+            for strips in even_pieces(slice.clone(), self.strips) {
+                let accumulate = strips.start > slice.start;
+                let group = Block::new(self.tiling, strips);
+                let transforms = [SharedMut::new(z), SharedMut::new(v)];
+                group
+                    .strips
+                    .clone()
+                    .for_each(|strip| self.transform(images, &group, transforms, strip));
+                for (i, sums) in sums.chunks_exact_mut(self.point_len()).enumerate() {
+                    self.multiply(&group, [z, v], [i / ALL, i % ALL], (sums, accumulate));
+                }
+            }
+        });
+        self.finish_all(sums, slices_len, dw, memory, each);
+    }
+
+    fn run_groups(&self, images: Pair<&[f32]>, dw: &mut [f32], scratch: &mut Scratch) {
+        let strips = self.all_strips();
+        let lens = self.lens();
+        let blocks = self.blocks();
+        // Where there is one group, sums need not outlive the block that they belong to.
+        let once = strips <= self.strips && blocks >= BLOCKS;
+        let each = apart(if once { self.block_len() } else { 0 });
+        let sums_len = if once { 0 } else { blocks * self.block_len() };
+        let threads = count(self.strips.max(blocks * ALL));
+        let [zero, z, v, sums, memory] =
+            scratch.parts([self.zero_len(), lens[0], lens[1], sums_len, threads * each]);
+        let images = self.images(images, zero);
+        for strips in even_pieces(0..strips, self.strips) {
+            let accumulate = strips.start > 0;
+            let group = Block::new(self.tiling, strips);
+            let transforms = [SharedMut::new(z), SharedMut::new(v)];
+            share(group.strips.clone(), memory, each, |strip, _| {
+                self.transform(images, &group, transforms, strip)
+            });
+            if once {
+                let dw = SharedMut::new(dw);
+                share(0..blocks, memory, each, |block, sums| {
+                    let sums = &mut sums[..self.block_len()];
+                    for (point, sums) in sums.chunks_exact_mut(self.point_len()).enumerate() {
+                        self.multiply(&group, [z, v], [block, point], (sums, false));
+                    }
+                    self.outputs(block)
+                        .for_each(|output| self.finish(sums, 1, [block, output], dw));
+                });
+            } else {
+                let items = sums.chunks_exact_mut(self.point_len()).enumerate();
+                share(items, memory, each, |(i, sums), _| {
+                    self.multiply(&group, [z, v], [i / ALL, i % ALL], (sums, accumulate));
+                });
+            }
+        }
+        if !once {
+            self.finish_all(sums, 1, dw, memory, each);
+        }
+    }
+
+    /// A strip of tiles of dy and x to points. No one else may use them meanwhile.
+    fn transform(
+        &self,
+        [dy, x]: Pair<Images<'_>>,
+        group: &Block,
+        [z, v]: Pair<SharedMut<'_>>,
+        strip: usize,
+    ) {
+        let [z_layout, v_layout] = self.layouts(group.tiles());
+        let isa = self.tile.isa();
+        let dy = ToPoints { images: dy, block: group, layout: z_layout, to: z };
+        let x = ToPoints { images: x, block: group, layout: v_layout, to: v };
+        // SAFETY: the CPU has the plan's instruction set; panels are a tile wide; the callers hand out every
+        // strip once.
+        unsafe {
+            transform_gradient(isa, &dy, strip);
+            transform_data(isa, &x, strip);
+        }
+    }
+
+    /// Adds what a group contributes to a block of sums at one point, or writes it.
+    fn multiply(
+        &self,
+        group: &Block,
+        [z, v]: Pair<&[f32]>,
+        [block, point]: [usize; 2],
+        (sums, accumulate): (&mut [f32], bool),
+    ) {
+        let kernels = outer_kernels(self.tile);
+        let [z_layout, v_layout] = self.layouts(group.tiles());
+        let z = &z[point * z_layout.point_len()..][..z_layout.point_len()];
+        let v = &v[point * v_layout.point_len()..][..v_layout.point_len()];
+        let tiles = group.owners(point);
+        let width = self.tile.columns();
+        for c in pieces(self.inputs(block), width) {
+            for o in pieces(self.outputs(block), width).flat_map(|panel| self.tile.cut(panel)) {
+                let to = (o.start % self.sums[0]) * self.sums[1] + c.start % self.sums[1];
+                let last = to + (o.len() - 1) * self.sums[1] + width;
+                let job = Outer {
+                    depth: tiles.len(),
+                    a: z[z_layout.at(tiles.start, o.start)..].as_ptr(),
+                    a_stride: width,
+                    b: v[v_layout.at(tiles.start, c.start)..].as_ptr(),
+                    b_stride: width,
+                    c: sums[to..last].as_mut_ptr(),
+                    c_stride: self.sums[1],
+                    columns: width,
+                    accumulate,
+                };
+                // SAFETY: the tiles stand side by side in both panels, each a row as wide as the tile, and
+                // the rows of the sums lie within the slice.
+                unsafe { kernels[o.len() - 1](&job) }
+            }
+        }
+    }
+
+    /// Sums to weights.
+    fn finish_all(
+        &self,
+        sums: &[f32],
+        slices: usize,
+        dw: &mut [f32],
+        idle: &mut [f32],
+        each: usize,
+    ) {
+        let dw = SharedMut::new(dw);
+        let items = (0..self.blocks())
+            .flat_map(|block| self.outputs(block).map(move |output| (block, output)));
+        share(items, idle, each, |(block, output), _| {
+            self.finish(&sums[block * self.block_len()..], slices, [block, output], dw)
+        });
+    }
+
+    /// Weights of one output channel from their sums, which begin with those of the block.
+    fn finish(&self, sums: &[f32], slices: usize, [block, output]: [usize; 2], dw: SharedMut<'_>) {
+        let job = Sums {
+            from: &sums[output % self.sums[0] * self.sums[1]..],
+            point_len: self.point_len(),
+            slices,
+            slice_len: self.blocks() * self.block_len(),
+            output,
+            channels: self.inputs(block),
+            dw,
+            depth: self.x[2],
+        };
+        // SAFETY: the CPU has the plan's instruction set; the callers finish every output once in a block.
+        unsafe { finish(self.tile.isa(), &job) }
+    }
+
+    fn all_strips(&self) -> usize {
+        self.batch * self.tiling.rows.tiles()
+    }
+
+    fn images<'a>(&self, [dy, x]: Pair<&'a [f32]>, zero: &'a mut [f32]) -> Pair<Images<'a>> {
+        zero.fill(0.0);
+        let dy = Images { pixels: dy, size: self.y, offset: [0, 0], zero };
+        [dy, Images { pixels: x, size: self.x, offset: self.offset, zero }]
+    }
+
+    fn zero_len(&self) -> usize {
+        self.x[2].max(self.y[2])
+    }
+
+    fn layouts(&self, tiles: usize) -> Pair<Layout> {
+        [self.y[2], self.x[2]].map(|channels| Layout::panels(tiles, channels, self.tile.columns()))
+    }
+
+    /// Elements of the transforms of the largest group.
+    fn lens(&self) -> Pair<usize> {
+        let strips = self.strips.min(self.all_strips());
+        self.layouts(strips * self.tiling.columns.tiles()).map(|layout| layout.len())
+    }
+
+    /// Elements from one point of a block of sums to the next.
+    fn point_len(&self) -> usize {
+        self.sums[0] * self.sums[1] + LINE
+    }
+
+    fn block_len(&self) -> usize {
+        ALL * self.point_len()
+    }
+
+    fn blocks(&self) -> usize {
+        self.y[2].div_ceil(self.sums[0]) * self.x[2].div_ceil(self.sums[1])
+    }
+
+    /// The output channels of a block.
+    fn outputs(&self, block: usize) -> Range<usize> {
+        let start = block / self.x[2].div_ceil(self.sums[1]) * self.sums[0];
+        start..(start + self.sums[0]).min(self.y[2])
+    }
+
+    /// The input channels of a block.
+    fn inputs(&self, block: usize) -> Range<usize> {
+        let start = block % self.x[2].div_ceil(self.sums[1]) * self.sums[1];
+        start..(start + self.sums[1]).min(self.x[2])
+    }
+}
+
+/// Cuts a range into pieces of `len`; the last may be shorter.
+fn pieces(range: Range<usize>, len: usize) -> impl Iterator<Item = Range<usize>> {
+    range.clone().step_by(len).map(move |start| start..(start + len).min(range.end))
+}
