@@ -45,6 +45,12 @@ pub enum ShapeError {
         /// Kernel size along that axis.
         kernel: usize,
     },
+    /// The algorithm that was asked for does not compute convolutions of this shape.
+    #[error("{algorithm:?} does not compute convolutions of this shape")]
+    Algorithm {
+        /// What was asked for.
+        algorithm: crate::Algorithm,
+    },
     /// A tensor of this shape would not fit into the address space.
     #[error("{what} would have more elements than this machine can address")]
     TooLarge {

@@ -28,7 +28,21 @@ pub fn current() -> Isa {
         0 => Isa::Portable,
         1 => Isa::Avx2,
         2 => Isa::Avx512,
-        _ => limit(Isa::Avx512),
+        _ => limit(from_environment().unwrap_or(Isa::Avx512)),
+    }
+}
+
+/// The limit that the environment variable `OCELLI_MAX_ISA` sets: `portable`, `avx2` or `avx512`, the default.
+///
+/// # Errors
+/// What the variable says, where it is none of these; kernels then use all that the CPU has.
+pub fn from_environment() -> Result<Isa, String> {
+    match std::env::var("OCELLI_MAX_ISA").as_deref() {
+        Ok("portable") => Ok(Isa::Portable),
+        Ok("avx2") => Ok(Isa::Avx2),
+        Ok("avx512") | Err(std::env::VarError::NotPresent) => Ok(Isa::Avx512),
+        Ok(other) => Err(other.to_string()),
+        Err(std::env::VarError::NotUnicode(other)) => Err(other.to_string_lossy().into_owned()),
     }
 }
 

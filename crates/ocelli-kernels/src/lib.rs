@@ -18,7 +18,7 @@ mod simd;
 pub mod testing;
 mod workers;
 
-pub use conv::{Conv, ConvShape, Form, Packed, sum_rows};
+pub use conv::{Algorithm, Conv, ConvShape, Form, Packed, sum_rows};
 pub use error::ShapeError;
 pub use padding::Padding;
 pub use scratch::Scratch;

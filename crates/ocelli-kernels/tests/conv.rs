@@ -2,11 +2,13 @@
 
 #![allow(clippy::unwrap_used)] // Helpers of tests are tests.
 
+mod definition;
+
+use definition::{Data, Passes, run, wrong};
 use ocelli_kernels::testing::{
-    self, conv_backward_input, conv_backward_weight, conv_forward, fill, gradient_error,
-    relative_error, widen, with_threads,
+    self, conv_backward_input, conv_forward, gradient_error, widen, with_threads,
 };
-use ocelli_kernels::{Conv, ConvShape, Form, Padding, Scratch, ShapeError, sum_rows};
+use ocelli_kernels::{Algorithm, Conv, ConvShape, Form, Padding, Scratch, ShapeError, sum_rows};
 use proptest::prelude::*;
 
 /// A small image of nothing special, to vary.
@@ -23,85 +25,10 @@ const BASE: ConvShape = ConvShape {
     groups: 1,
 };
 
-/// All results of one convolution.
-#[derive(Debug, PartialEq)]
-struct Passes {
-    y: Vec<f32>,
-    dx: Vec<f32>,
-    dw: Vec<f32>,
-}
-
-struct Data {
-    x: Vec<f32>,
-    w: Vec<f32>,
-    bias: Vec<f32>,
-    dy: Vec<f32>,
-}
-
-impl Data {
-    fn new(shape: &ConvShape) -> Self {
-        Self {
-            x: fill(shape.x_len(), 1),
-            w: fill(shape.w_len(), 2),
-            bias: fill(shape.out_channels, 3),
-            dy: fill(shape.y_len(), 4),
-        }
-    }
-}
-
-/// Runs the passes into memory full of NaN, so that an element left out is seen.
-fn run(conv: &Conv, data: &Data, scratch: &mut Scratch) -> Passes {
-    let shape = conv.shape();
-    let nan = |len| vec![f32::NAN; len];
-    let mut passes =
-        Passes { y: nan(shape.y_len()), dx: nan(shape.x_len()), dw: nan(shape.w_len()) };
-    scratch.take(1000).fill(f32::NAN);
-    conv.forward(
-        &data.x,
-        &conv.pack(Form::Forward, &data.w),
-        Some(&data.bias),
-        &mut passes.y,
-        scratch,
-    );
-    conv.backward_input(
-        &data.dy,
-        &conv.pack(Form::BackwardInput, &data.w),
-        &mut passes.dx,
-        scratch,
-    );
-    conv.backward_weight(&data.x, &data.dy, &mut passes.dw, scratch);
-    passes
-}
-
-/// The largest error of any pass against the definition.
-fn error(shape: ConvShape) -> f64 {
-    let conv = Conv::plan(shape).unwrap();
-    let data = Data::new(&shape);
-    let got = run(&conv, &data, &mut Scratch::new());
-    let (x, w, dy) = (widen(&data.x), widen(&data.w), widen(&data.dy));
-    let mut y = conv_forward(&shape, &x, &w);
-    for pixel in y.chunks_exact_mut(shape.out_channels) {
-        pixel.iter_mut().zip(&data.bias).for_each(|(y, &b)| *y += f64::from(b));
-    }
-    let errors = [
-        relative_error(&got.y, &y),
-        relative_error(&got.dx, &conv_backward_input(&shape, &dy, &w)),
-        relative_error(&got.dw, &conv_backward_weight(&shape, &x, &dy)),
-    ];
-    errors.into_iter().fold(0.0, |worst, e| if e <= worst { worst } else { e })
-}
-
-/// What rounding may do. Winograd's transforms lose some bits.
-fn tolerance(shape: &ConvShape) -> f64 {
-    let winograd = shape.kernel == [3, 3]
-        && (shape.stride, shape.dilation, shape.groups) == ([1, 1], [1, 1], 1);
-    if winograd { 5e-5 } else { 1e-5 }
-}
-
 #[track_caller]
 fn check(shape: ConvShape) {
-    let error = error(shape);
-    assert!(error < tolerance(&shape), "error {error:e} for {shape:?}");
+    let wrong = wrong(shape);
+    assert!(wrong.is_empty(), "{wrong:?} for {shape:?}");
 }
 
 #[test]
@@ -292,11 +219,22 @@ fn the_gradients_are_those_of_finite_differences() {
 }
 
 #[test]
+fn the_fastest_algorithm_is_chosen_by_shape() {
+    let layer = ConvShape { kernel: [3, 3], in_channels: 64, out_channels: 64, ..BASE };
+    let chosen = |shape| Conv::plan(shape).unwrap().algorithm();
+    assert_eq!(chosen(layer), Algorithm::Winograd);
+    assert_eq!(chosen(ConvShape { stride: [2, 2], ..layer }), Algorithm::Direct);
+    assert_eq!(chosen(ConvShape { in_channels: 3, ..layer }), Algorithm::Direct);
+    assert_eq!(chosen(ConvShape { groups: 64, ..layer }), Algorithm::Depthwise);
+}
+
+#[test]
 fn the_number_of_threads_changes_no_bit() {
     let dense =
         ConvShape { batch: 5, height: 20, width: 19, in_channels: 24, out_channels: 40, ..BASE };
     let shapes = [
         dense,
+        ConvShape { kernel: [3, 3], ..dense },
         ConvShape { stride: [2, 2], kernel: [3, 3], ..dense },
         ConvShape { kernel: [1, 1], padding: Padding::default(), ..dense },
         ConvShape { groups: 8, ..dense },
@@ -351,6 +289,9 @@ fn weights_of_another_layer_are_refused() {
 
 #[test]
 fn an_impossible_shape_is_an_error() {
+    let algorithm = Algorithm::Depthwise;
+    let error = Conv::plan_as(BASE, algorithm).unwrap_err();
+    assert_eq!(error, ShapeError::Algorithm { algorithm });
     let zero = Conv::plan(ConvShape { stride: [0, 1], ..BASE }).unwrap_err();
     assert_eq!(zero, ShapeError::Zero { what: "stride" });
     let window = Conv::plan(ConvShape { kernel: [9, 1], ..BASE }).unwrap_err();
@@ -399,8 +340,8 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn random_shapes(shape in shapes()) {
-        let error = error(shape);
-        prop_assert!(error < tolerance(&shape), "error {error:e}");
+        let wrong = wrong(shape);
+        prop_assert!(wrong.is_empty(), "{wrong:?}");
     }
 }
 

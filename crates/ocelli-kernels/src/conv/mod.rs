@@ -5,6 +5,7 @@
 //! with stride s, padding p and dilation d per axis: cross-correlation, as in every deep learning
 //! library. [`ConvShape`] says all of that; [`Conv`] is the plan made from it.
 
+mod algorithm;
 mod dense;
 mod depthwise;
 mod depthwise_weight;
@@ -15,6 +16,7 @@ mod sums;
 mod weight;
 mod winograd;
 
+pub use algorithm::Algorithm;
 pub use shape::ConvShape;
 pub use sums::sum_rows;
 
@@ -79,7 +81,7 @@ pub struct Conv {
 }
 
 /// What the order of packed weights depends on.
-type Key = (Isa, ConvShape);
+type Key = (Isa, Algorithm, ConvShape);
 
 /// Forward and backward to the input, by the same kernel.
 #[derive(Clone, Debug)]
@@ -90,35 +92,55 @@ enum Kernel {
 }
 
 impl Conv {
-    /// Plans a convolution; the choice depends on the shape and on the instruction set alone.
+    /// Plans a convolution by the fastest algorithm for its shape; the plan depends on the shape and on the
+    /// instruction set alone.
     ///
     /// # Errors
     /// If the shape does not pass [`ConvShape::check`].
     pub fn plan(shape: ConvShape) -> Result<Conv, ShapeError> {
+        Self::plan_as(shape, Algorithm::fastest(&shape))
+    }
+
+    /// Plans a convolution by a given algorithm.
+    ///
+    /// # Errors
+    /// If the shape does not pass [`ConvShape::check`], or the algorithm does not serve it.
+    pub fn plan_as(shape: ConvShape, algorithm: Algorithm) -> Result<Conv, ShapeError> {
         shape.check()?;
+        if !algorithm.serves(&shape) {
+            return Err(ShapeError::Algorithm { algorithm });
+        }
         let isa = isa::current();
-        let depthwise = shape.groups == shape.in_channels
-            && shape.groups == shape.out_channels
-            && shape.groups > 1;
-        let kernel = if depthwise {
-            Kernel::Depthwise {
-                forward: Depthwise::forward(&shape),
-                backward: Depthwise::backward_input(&shape),
-            }
-        } else if winograd::serves(&shape) {
-            let isa = crate::isa::current();
-            Kernel::Winograd {
+        let kernel = match algorithm {
+            Algorithm::Direct => Kernel::Dense {
+                forward: Dense::forward(&shape, isa),
+                backward: Dense::backward_input(&shape, isa),
+            },
+            Algorithm::Winograd => Kernel::Winograd {
                 forward: Winograd::forward(isa, &shape),
                 backward: Winograd::backward_input(isa, &shape),
                 weight: WeightGradient::new(isa, &shape),
-            }
-        } else {
-            Kernel::Dense {
-                forward: Dense::forward(&shape, isa),
-                backward: Dense::backward_input(&shape, isa),
-            }
+            },
+            Algorithm::Depthwise => Kernel::Depthwise {
+                forward: Depthwise::forward(&shape),
+                backward: Depthwise::backward_input(&shape),
+            },
         };
         Ok(Conv { shape, isa, kernel })
+    }
+
+    /// How it is computed.
+    pub fn algorithm(&self) -> Algorithm {
+        match self.kernel {
+            Kernel::Dense { .. } => Algorithm::Direct,
+            Kernel::Winograd { .. } => Algorithm::Winograd,
+            Kernel::Depthwise { .. } => Algorithm::Depthwise,
+        }
+    }
+
+    /// The instruction set that it is computed with.
+    pub fn isa(&self) -> Isa {
+        self.isa
     }
 
     /// The shape planned for.
@@ -169,7 +191,7 @@ impl Conv {
                 ConvShape { height: height.min(rows), width: width.min(columns), ..any_image }
             }
         };
-        (self.isa, shape)
+        (self.isa, self.algorithm(), shape)
     }
 
     /// y `[N, oH, oW, O]` of x `[N, H, W, C]`, with an optional bias `[O]`.

@@ -40,11 +40,6 @@ impl Tile {
         if padded(wide) - padded(narrow) > padded(narrow) / 8 { narrow } else { wide }
     }
 
-    /// A tile of one vector.
-    pub fn narrow(isa: Isa) -> Self {
-        Self { isa, vectors: 1 }
-    }
-
     pub fn isa(&self) -> Isa {
         self.isa
     }

@@ -1,0 +1,44 @@
+//! The ways to compute a convolution.
+
+use super::{ConvShape, winograd};
+
+/// How a convolution is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Algorithm {
+    /// As it is defined: a sum over taps and channels.
+    Direct,
+    /// Winograd's F(4x4, 3x3): a quarter of the multiplications, and two to three times the rounding.
+    Winograd,
+    /// Channel by channel.
+    Depthwise,
+}
+
+impl Algorithm {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Direct, Self::Winograd, Self::Depthwise];
+
+    /// Whether it can compute a convolution of this shape.
+    pub fn serves(self, shape: &ConvShape) -> bool {
+        match self {
+            Self::Direct => true,
+            Self::Winograd => winograd::serves(shape),
+            Self::Depthwise => {
+                shape.groups > 1 && [shape.in_channels, shape.out_channels] == [shape.groups; 2]
+            }
+        }
+    }
+
+    /// The fastest one.
+    pub(super) fn fastest(shape: &ConvShape) -> Self {
+        // With fewer channels the transforms cost more than the products they save.
+        const CHANNELS: usize = 12;
+        let channels = shape.in_channels.min(shape.out_channels);
+        if Self::Depthwise.serves(shape) {
+            Self::Depthwise
+        } else if Self::Winograd.serves(shape) && channels >= CHANNELS {
+            Self::Winograd
+        } else {
+            Self::Direct
+        }
+    }
+}

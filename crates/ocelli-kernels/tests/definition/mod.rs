@@ -1,0 +1,89 @@
+//! All passes of a convolution, by every algorithm that serves it, against the definition in f64.
+
+#![allow(clippy::unwrap_used)] // Helpers of tests are tests.
+
+use ocelli_kernels::testing::{
+    conv_backward_input, conv_backward_weight, conv_forward, fill, relative_error, widen,
+};
+use ocelli_kernels::{Algorithm, Conv, ConvShape, Form, Scratch, isa};
+
+/// All results of one convolution.
+#[derive(Debug, PartialEq)]
+pub struct Passes {
+    pub y: Vec<f32>,
+    pub dx: Vec<f32>,
+    pub dw: Vec<f32>,
+}
+
+pub struct Data {
+    pub x: Vec<f32>,
+    pub w: Vec<f32>,
+    pub bias: Vec<f32>,
+    pub dy: Vec<f32>,
+}
+
+impl Data {
+    pub fn new(shape: &ConvShape) -> Self {
+        Self {
+            x: fill(shape.x_len(), 1),
+            w: fill(shape.w_len(), 2),
+            bias: fill(shape.out_channels, 3),
+            dy: fill(shape.y_len(), 4),
+        }
+    }
+}
+
+/// Runs the passes into memory full of NaN, so that an element left out is seen.
+pub fn run(conv: &Conv, data: &Data, scratch: &mut Scratch) -> Passes {
+    let shape = conv.shape();
+    let nan = |len| vec![f32::NAN; len];
+    let mut passes =
+        Passes { y: nan(shape.y_len()), dx: nan(shape.x_len()), dw: nan(shape.w_len()) };
+    scratch.take(1000).fill(f32::NAN);
+    conv.forward(
+        &data.x,
+        &conv.pack(Form::Forward, &data.w),
+        Some(&data.bias),
+        &mut passes.y,
+        scratch,
+    );
+    conv.backward_input(
+        &data.dy,
+        &conv.pack(Form::BackwardInput, &data.w),
+        &mut passes.dx,
+        scratch,
+    );
+    conv.backward_weight(&data.x, &data.dy, &mut passes.dw, scratch);
+    passes
+}
+
+/// The largest error of any pass of a plan against the definition.
+pub fn error(conv: &Conv) -> f64 {
+    let shape = *conv.shape();
+    let data = Data::new(&shape);
+    let got = run(conv, &data, &mut Scratch::new());
+    let (x, w, dy) = (widen(&data.x), widen(&data.w), widen(&data.dy));
+    let mut y = conv_forward(&shape, &x, &w);
+    for pixel in y.chunks_exact_mut(shape.out_channels) {
+        pixel.iter_mut().zip(&data.bias).for_each(|(y, &b)| *y += f64::from(b));
+    }
+    let errors = [
+        relative_error(&got.y, &y),
+        relative_error(&got.dx, &conv_backward_input(&shape, &dy, &w)),
+        relative_error(&got.dw, &conv_backward_weight(&shape, &x, &dy)),
+    ];
+    errors.into_iter().fold(0.0, |worst, e| if e <= worst { worst } else { e })
+}
+
+/// The algorithms that serve a shape and miss the definition by more than their rounding, with their errors.
+pub fn wrong(shape: ConvShape) -> Vec<(Algorithm, f64)> {
+    let serving = Algorithm::ALL.into_iter().filter(|algorithm| algorithm.serves(&shape));
+    let errors = serving.map(|algorithm| {
+        let conv = Conv::plan_as(shape, algorithm).unwrap();
+        assert_eq!((conv.algorithm(), conv.isa()), (algorithm, isa::current()));
+        (algorithm, error(&conv))
+    });
+    // Winograd's transforms lose some bits. A NaN is wrong, too.
+    let tolerance = |algorithm| if algorithm == Algorithm::Winograd { 5e-5 } else { 2e-5 };
+    errors.filter(|&(algorithm, error)| !(error < tolerance(algorithm))).collect()
+}
