@@ -1,6 +1,5 @@
 //! The `ocelli` program: parses, prints, handles signals.
 
-mod candle;
 mod commands;
 mod flags;
 mod output;
@@ -39,9 +38,21 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    candle::one_thread();
-    let program = Program::parse();
-    let outcome = match program.command {
+    match run(Program::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<output::Closed>() => ExitCode::SUCCESS,
+        Err(error) => {
+            output::warn(format_args!("error: {}", chain(&error)));
+            if signals::heard() { ExitCode::from(130) } else { ExitCode::FAILURE }
+        }
+    }
+}
+
+fn run(program: Program) -> anyhow::Result<()> {
+    if let Err(other) = ocelli::kernels::isa::from_environment() {
+        anyhow::bail!("OCELLI_MAX_ISA is \"{other}\"; it may be portable, avx2 or avx512");
+    }
+    match program.command {
         Command::Finetune(command) => command.run(),
         Command::Train(command) => command.run(),
         Command::Evaluate(command) => command.run(),
@@ -50,14 +61,6 @@ fn main() -> ExitCode {
         Command::Weights(command) => command.run(),
         Command::Dataset(command) => command.run(),
         Command::Bench(command) => command.run(),
-    };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) if error.is::<output::Closed>() => ExitCode::SUCCESS,
-        Err(error) => {
-            output::warn(format_args!("error: {}", chain(&error)));
-            if signals::heard() { ExitCode::from(130) } else { ExitCode::FAILURE }
-        }
     }
 }
 

@@ -88,7 +88,7 @@ mod tests {
         }
 
         fn features(&self, images: &Feature, _: &mut Pass) -> ocelli_nn::Result<Feature> {
-            Ok(Feature::new(images.tensor().flatten_from(1)?))
+            Feature::new(&images.tensor()?.flatten_from(1)?)
         }
 
         fn head(&self, features: &Feature, _: &mut Pass) -> ocelli_nn::Result<Feature> {

@@ -13,6 +13,7 @@ use ocelli::nn::{Pass, cross_entropy, images};
 use ocelli::train::{Optimizer, OptimizerConfig};
 use ocelli::{AugmentConfig, dataset_folder};
 
+use super::peer;
 use crate::flags::NetworkFlags;
 use crate::output;
 
@@ -23,6 +24,7 @@ use crate::output;
   ocelli bench --what infer --model mobilenetv2_100 --batch-size 1
   ocelli bench --what load --data photos
   ocelli bench --what transfer
+  ocelli bench --model resnet18 --peer pytorch --python venv/bin/python
 
 Figures are medians over the steps after a warm-up, on random images and initial weights. The peers are in
 benches/peers; compare in one session, as machines differ from hour to hour.")]
@@ -50,6 +52,23 @@ pub struct Bench {
     /// Print one JSON object per measurement and line
     #[arg(long)]
     json: bool,
+    /// Run the same training and inference elsewhere too, in turn, and print the ratios
+    #[arg(long, conflicts_with_all = ["what", "json"])]
+    peer: Option<PeerName>,
+    /// Python that has the peer's packages
+    #[arg(long, default_value = "python3", value_name = "PATH", requires = "peer")]
+    python: PathBuf,
+    /// Folder of the peer's scripts
+    #[arg(long, default_value = "benches/peers", value_name = "FOLDER", requires = "peer")]
+    peers: PathBuf,
+    /// Rounds of here and there
+    #[arg(long, default_value_t = 3, value_name = "N", requires = "peer")]
+    rounds: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum PeerName {
+    Pytorch,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -69,8 +88,15 @@ impl Bench {
             self.steps > 0 && self.batch_size > 0,
             "--steps and --batch-size must be at least 1"
         );
+        anyhow::ensure!(
+            self.network.weights.is_none(),
+            "--weights changes no speed: bench runs with initial weights"
+        );
         if self.what == What::Transfer {
             return super::transfer::run();
+        }
+        if let Some(PeerName::Pytorch) = self.peer {
+            return self.beside_peer();
         }
         let measures = |what| self.what == What::All || self.what == what;
         if measures(What::Train) {
@@ -83,6 +109,24 @@ impl Bench {
             self.print("load", self.load()?)?;
         }
         Ok(())
+    }
+
+    fn beside_peer(self) -> anyhow::Result<()> {
+        anyhow::ensure!(self.rounds > 0, "--rounds must be at least 1");
+        anyhow::ensure!(
+            self.network.model_args.is_empty(),
+            "--model-arg is not passed on to the peer: leave it out"
+        );
+        let all = || std::thread::available_parallelism().map_or(1, usize::from);
+        let work = peer::Work {
+            model: self.name().to_string(),
+            batch_size: self.batch_size,
+            image_size: self.image_size,
+            steps: self.steps,
+            threads: self.threads.unwrap_or_else(all),
+        };
+        let Self { python, peers: scripts, rounds, .. } = self;
+        peer::run(&work, &peer::Peer { python, scripts, rounds })
     }
 
     fn name(&self) -> &str {

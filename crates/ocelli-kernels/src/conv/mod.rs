@@ -85,6 +85,7 @@ type Key = (Isa, Algorithm, ConvShape);
 
 /// Forward and backward to the input, by the same kernel.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant)] // A plan is made, used and dropped; nobody keeps many.
 enum Kernel {
     Dense { forward: Dense, backward: Dense },
     Depthwise { forward: Depthwise, backward: Depthwise },

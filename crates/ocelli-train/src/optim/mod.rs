@@ -45,19 +45,27 @@ impl Optimizer {
     /// as they are, state included.
     ///
     /// # Errors
-    /// Where a gradient or the loaded state does not have the parameter's size.
+    /// Where no parameter has a gradient, or a gradient or the loaded state does not have the parameter's size.
     pub fn step(
         &mut self,
         params: &[Param],
         gradients: &GradStore,
         rate: impl Fn(&Param) -> f64,
     ) -> Result<(), TrainError> {
+        let mut stepped = false;
         for param in params {
             if let Some(gradient) = param.tracked().and_then(|tensor| gradients.get(tensor)) {
                 with_values(gradient, |gradient| self.step_one(param, gradient, rate(param)))?;
+                stepped = true;
             }
         }
-        Ok(())
+        match params.first() {
+            Some(param) if !stepped => Err(TrainError::Gradient {
+                name: param.name().to_string(),
+                what: "missing, as all others: they come from `Pass::backward`".to_string(),
+            }),
+            _ => Ok(()),
+        }
     }
 
     fn step_one(&mut self, param: &Param, gradient: &[f32], rate: f64) -> Result<(), TrainError> {
