@@ -6,7 +6,7 @@
 
 use super::kernels::{FEWEST, tile_kernels};
 use super::vectors::{Vectors, first_channel};
-use super::window::{COLUMNS, ROWS, Window};
+use super::window::{COLUMNS, NO_PIXELS, ROWS, Window};
 use crate::isa::Isa;
 use crate::simd::Vector;
 
@@ -85,7 +85,8 @@ unsafe fn tile<
 ) {
     let (taps, channels) = (tile.taps[0], tile.window.size[2]);
     let rows = tile.window.rows(taps + TILE_ROWS - 1);
-    let pixels = tile.window.pixels(rows.clone(), (POINTS - 1) * STEP + TAPS);
+    let mut pixels = NO_PIXELS;
+    tile.window.point_to(rows.clone(), (POINTS - 1) * STEP + TAPS, &mut pixels);
     // The first row of taps meets source rows 0..taps, the second (a step of 1 below) 1..taps + 1.
     let alone = if TILE_ROWS == 1 { taps } else { 1 };
     for vector in 0..channels.div_ceil(V::LANES) {
@@ -149,13 +150,12 @@ unsafe fn add_row<
                 *tap = V::load(weights[n].add(t * V::LANES));
             }
         }
-        for column in 0..(POINTS - 1) * STEP + TAPS {
-            let x = V::load(pixels[column].add(at));
-            for n in 0..N {
-                for p in 0..POINTS {
-                    if column >= p * STEP && column - p * STEP < TAPS {
-                        sums[n][p] = x.mul_add(taps[n][column - p * STEP], sums[n][p]);
-                    }
+        for p in 0..POINTS {
+            for t in 0..TAPS {
+                // Neighbours share it: it is loaded once.
+                let x = V::load(pixels[p * STEP + t].add(at));
+                for n in 0..N {
+                    sums[n][p] = x.mul_add(taps[n][t], sums[n][p]);
                 }
             }
         }

@@ -7,7 +7,7 @@
 use super::kernels::{FEWEST, pieces, tile_kernels};
 use super::points::{PointGradient, add_point, meet};
 use super::vectors::{Vectors, first_channel};
-use super::window::{ROWS, Window};
+use super::window::{NO_PIXELS, ROWS, Window};
 use super::{first_source, has_tiles};
 use crate::Scratch;
 use crate::conv::ConvShape;
@@ -141,9 +141,9 @@ unsafe fn tile<V: Vector, const TAPS: usize, const STEP: usize, const POINTS: us
     tile: &mut TileGradient<'_>,
 ) {
     let channels = tile.window.size[2];
-    let columns = (POINTS - 1) * STEP + TAPS;
     let rows = tile.window.rows(tile.taps);
-    let pixels = tile.window.pixels(rows.clone(), columns);
+    let mut pixels = NO_PIXELS;
+    tile.window.point_to(rows.clone(), (POINTS - 1) * STEP + TAPS, &mut pixels);
     for vector in 0..channels.div_ceil(V::LANES) {
         let at = first_channel(vector, V::LANES, channels);
         // SAFETY: the window's pixels and dy have `channels` values, of which a vector from `at` on are
@@ -160,12 +160,11 @@ unsafe fn tile<V: Vector, const TAPS: usize, const STEP: usize, const POINTS: us
                 for (t, sum) in sums.iter_mut().enumerate() {
                     *sum = V::load(row.add(t * V::LANES));
                 }
-                for column in 0..columns {
-                    let x = V::load(pixels[r][column].add(at));
-                    for p in 0..POINTS {
-                        if column >= p * STEP && column - p * STEP < TAPS {
-                            sums[column - p * STEP] = x.mul_add(dy[p], sums[column - p * STEP]);
-                        }
+                for p in 0..POINTS {
+                    for t in 0..TAPS {
+                        // Neighbours share it: it is loaded once.
+                        let x = V::load(pixels[r][p * STEP + t].add(at));
+                        sums[t] = x.mul_add(dy[p], sums[t]);
                     }
                 }
                 for (t, sum) in sums.into_iter().enumerate() {

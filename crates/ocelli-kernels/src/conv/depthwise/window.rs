@@ -9,6 +9,9 @@ pub(super) const COLUMNS: usize = 17;
 /// Where the pixels of a window are, row by row.
 pub(super) type Pixels = [[*const f32; COLUMNS]; ROWS];
 
+/// Nowhere yet.
+pub(super) const NO_PIXELS: Pixels = [[std::ptr::null(); COLUMNS]; ROWS];
+
 /// A rectangle of source pixels, some of which may lie in the padding.
 #[derive(Clone, Copy)]
 pub(super) struct Window<'a> {
@@ -30,26 +33,23 @@ impl Window<'_> {
         before.min(end)..end
     }
 
-    /// Pointers to the pixels of `rows`, which lie in the image, and of the first `columns`; those in the
-    /// padding are zeros.
+    /// Points to the first `columns` pixels of `rows`, which lie in the image; those in the padding are zeros.
     #[inline(always)]
-    pub fn pixels(&self, rows: Range<usize>, columns: usize) -> Pixels {
+    pub fn point_to(&self, rows: Range<usize>, columns: usize, pixels: &mut Pixels) {
         let [_, width, channels] = self.size;
         let [row, column] = self.first;
-        let mut pixels = [[self.zeros.as_ptr(); COLUMNS]; ROWS];
-        for (r, pixels) in pixels.iter_mut().enumerate().take(rows.end).skip(rows.start) {
+        for r in rows {
             let first = (row + r as isize) * width as isize + column;
             let line = self.image.as_ptr().wrapping_offset(first * channels as isize);
-            for (c, pixel) in pixels.iter_mut().enumerate().take(columns) {
-                let inside = column.wrapping_add_unsigned(c).cast_unsigned() < width;
+            for c in 0..columns {
+                let inside = (column + c as isize).cast_unsigned() < width;
                 let here = line.wrapping_add(c * channels);
-                *pixel = if inside { here } else { *pixel };
+                pixels[r][c] = if inside { here } else { self.zeros.as_ptr() };
             }
         }
-        pixels
     }
 
-    /// That every pixel that [`pixels`](Self::pixels) may point to can be read.
+    /// That every pixel that [`point_to`](Self::point_to) points to can be read.
     pub fn check(&self) {
         let [rows, columns, channels] = self.size;
         assert!(self.image.len() == rows * columns * channels && self.zeros.len() >= channels);
