@@ -20,13 +20,13 @@ use super::dense::Operands;
 use super::grid::{Axis, Grid, Pass};
 use crate::Scratch;
 use crate::isa::Isa;
-use crate::register::even_pieces;
+use crate::register::{even_pieces, lanes};
 use crate::workers::{apart, count, share};
 use kernels::{FEWEST, pieces};
 use points::{Point, meet, sum_point};
 use std::ops::Range;
 use tile::{Kernels, Tile};
-use vectors::Vectors;
+use vectors::filled;
 use window::Window;
 
 /// Target elements in a block.
@@ -36,7 +36,8 @@ const BLOCK: usize = 1 << 14;
 #[derive(Clone, Debug)]
 pub(super) struct Depthwise {
     pass: Pass,
-    vectors: Vectors,
+    /// No wider than the channels.
+    isa: Isa,
     phases: Vec<Phase>,
     /// Rows of every grid that are computed together.
     rows: usize,
@@ -70,26 +71,30 @@ impl Depthwise {
     }
 
     fn new(pass: Pass, isa: Isa) -> Self {
-        let vectors = Vectors::new(isa, pass.source[2]);
+        let channels = pass.source[2];
+        let isa = filled(isa, channels);
         let mut offset = 0;
         let phase = |grid: &Grid| {
             let start = offset;
-            offset += vectors.packed_len(grid.taps());
-            Phase { grid: grid.clone(), weights: start..offset, kernels: tiles(grid, vectors) }
+            offset += grid.taps() * channels;
+            Phase {
+                grid: grid.clone(),
+                weights: start..offset,
+                kernels: tiles(grid, isa, channels),
+            }
         };
         let phases: Vec<_> = pass.grids.iter().map(phase).collect();
         let rows = phases.iter().map(Phase::tile_rows).max().unwrap_or(1);
-        Self { pass, vectors, phases, rows }
+        Self { pass, isa, phases, rows }
     }
 
-    /// Weights `[C, kH, kW, 1]` in the order they are read: per phase `[vectors, taps, lanes]`.
+    /// Weights `[C, kH, kW, 1]` in the order they are read: per phase `[taps, C]`.
     pub fn pack(&self, shape: &ConvShape, w: &[f32]) -> Vec<f32> {
         let [kernel_height, kernel_width] = shape.kernel;
-        let all = kernel_height * kernel_width;
-        let mut packed = vec![];
-        for grid in &self.pass.grids {
-            let taps: Vec<_> = grid.kernel_taps(kernel_width).collect();
-            self.vectors.pack(w, all, taps.iter().copied(), &mut packed);
+        let taps = kernel_height * kernel_width;
+        let mut packed = Vec::with_capacity(w.len());
+        for tap in self.pass.grids.iter().flat_map(|grid| grid.kernel_taps(kernel_width)) {
+            packed.extend(w.iter().skip(tap).step_by(taps));
         }
         packed
     }
@@ -153,7 +158,8 @@ impl Depthwise {
                 target: &mut band.target[at..],
                 distance,
             };
-            kernels.run(rows.len(), points.len(), &mut tile);
+            // SAFETY: `tiles` chose the kernels for vectors that the channels fill.
+            unsafe { kernels.run(rows.len(), points.len(), &mut tile) };
         }
     }
 
@@ -167,14 +173,12 @@ impl Depthwise {
                 let point = Point {
                     image: band.image,
                     met: &met,
-                    taps: phase.grid.taps(),
                     weights: &band.operands.weights[phase.weights.clone()],
                     bias: band.operands.bias,
                     target: &mut band.target[at..at + channels],
                 };
-                // SAFETY: `meet` finds pixels of the image; the weights were packed for these vectors, and
-                // the bias has `channels` values.
-                unsafe { sum_point(self.vectors.isa(), point) };
+                // SAFETY: `meet` finds pixels of the image; weights and bias have `channels` values per tap.
+                unsafe { sum_point(self.isa, point) };
             }
         }
     }
@@ -194,10 +198,10 @@ impl Phase {
 }
 
 /// The kernels for the tiles of a grid, if it can be cut into tiles and there are kernels for it.
-fn tiles(grid: &Grid, vectors: Vectors) -> Option<Kernels> {
+fn tiles(grid: &Grid, isa: Isa, channels: usize) -> Option<Kernels> {
     let Grid { rows, columns } = grid;
-    Kernels::new(vectors, [rows.taps.len(), columns.taps.len()], [rows.step, columns.step])
-        .filter(|_| has_tiles(grid))
+    Kernels::new(isa, [rows.taps.len(), columns.taps.len()], [rows.step, columns.step])
+        .filter(|_| has_tiles(grid) && channels >= lanes(isa))
 }
 
 /// Whether a grid is wide enough for tiles, and its taps are neighbours.

@@ -1,7 +1,7 @@
 //! The general path: one point at a time, with those of its taps that lie in the image. Any kernel, stride,
 //! dilation, padding and number of channels.
 
-use super::vectors::first_channel;
+use super::vectors::Vectors;
 use crate::conv::grid::Grid;
 use crate::simd::{Vector, for_each_isa};
 
@@ -26,9 +26,7 @@ pub(super) fn meet(grid: &Grid, point: [usize; 2], size: [usize; 3], met: &mut V
 pub(super) struct Point<'a> {
     pub image: &'a [f32],
     pub met: &'a [Meeting],
-    /// All taps of the grid.
-    pub taps: usize,
-    /// `[vectors, taps, lanes]`
+    /// `[taps, C]`
     pub weights: &'a [f32],
     pub bias: Option<&'a [f32]>,
     /// The pixel to write.
@@ -36,17 +34,18 @@ pub(super) struct Point<'a> {
 }
 
 for_each_isa! {
-    /// Computes one pixel. Its weights must have been packed for `isa`; the pixels met must lie in the image.
+    /// Computes one pixel. The pixels met must lie in the image.
     pub(super) unsafe fn sum_point = sum(point: Point<'_>)
 }
 
 #[inline(always)]
 unsafe fn sum<V: Vector>(point: Point<'_>) {
     let channels = point.target.len();
-    for vector in 0..channels.div_ceil(V::LANES) {
-        let at = first_channel(vector, V::LANES, channels);
-        // SAFETY: pixels have `channels` values; all vectors are full but where there is only one, of which
-        // `channels` lanes are used. There are weights for every vector.
+    let vectors = Vectors::new(point.image, V::LANES, channels);
+    for vector in 0..vectors.count() {
+        let at = vectors.first(vector);
+        // SAFETY: pixels and taps have `channels` values; all vectors are full but where there is only one,
+        // of which `channels` lanes are used.
         unsafe {
             let mut sum = match point.bias {
                 Some(bias) => V::load_first(bias.as_ptr().add(at), channels),
@@ -54,8 +53,8 @@ unsafe fn sum<V: Vector>(point: Point<'_>) {
             };
             for &(pixel, tap) in point.met {
                 let x = V::load_first(point.image.as_ptr().add(pixel + at), channels);
-                let weight = point.weights.as_ptr().add((vector * point.taps + tap) * V::LANES);
-                sum = x.mul_add(V::load(weight), sum);
+                let weight = point.weights.as_ptr().add(tap * channels + at);
+                sum = x.mul_add(V::load_first(weight, channels), sum);
             }
             sum.store_first(point.target.as_mut_ptr().add(at), channels);
         }
@@ -65,6 +64,7 @@ unsafe fn sum<V: Vector>(point: Point<'_>) {
 /// What a point of y adds to the weight gradient.
 pub(super) struct PointGradient<'a> {
     pub image: &'a [f32],
+    pub vectors: Vectors,
     pub met: &'a [Meeting],
     /// All taps of the kernel.
     pub taps: usize,
@@ -75,16 +75,15 @@ pub(super) struct PointGradient<'a> {
 }
 
 for_each_isa! {
-    /// Adds one point. Its sums must be as long as weights packed for `isa`; the pixels met must lie in the
-    /// image.
+    /// Adds one point. There must be sums for every vector; the pixels met must lie in the image.
     pub(super) unsafe fn add_point = add(point: PointGradient<'_>)
 }
 
 #[inline(always)]
 unsafe fn add<V: Vector>(point: PointGradient<'_>) {
     let channels = point.dy.len();
-    for vector in 0..channels.div_ceil(V::LANES) {
-        let at = first_channel(vector, V::LANES, channels);
+    for vector in 0..point.vectors.count() {
+        let at = point.vectors.first(vector);
         // SAFETY: as in `sum`.
         unsafe {
             let dy = V::load_first(point.dy.as_ptr().add(at), channels);

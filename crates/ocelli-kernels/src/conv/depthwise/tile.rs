@@ -5,7 +5,7 @@
 //! pixels follows, so that memory is walked along whole pixels.
 
 use super::kernels::{FEWEST, tile_kernels};
-use super::vectors::{Vectors, first_channel};
+use super::vectors::Vectors;
 use super::window::{COLUMNS, NO_PIXELS, ROWS, Window};
 use crate::isa::Isa;
 use crate::simd::Vector;
@@ -15,7 +15,7 @@ pub(super) struct Tile<'a> {
     pub window: Window<'a>,
     /// Rows and columns of the kernel.
     pub taps: [usize; 2],
-    /// `[vectors, rows of taps, columns of taps, lanes]`
+    /// `[rows of taps, columns of taps, C]`
     pub weights: &'a [f32],
     pub bias: Option<&'a [f32]>,
     /// From the first pixel on.
@@ -32,18 +32,16 @@ type Widths = [unsafe fn(&mut Tile<'_>); 4];
 pub(super) struct Kernels {
     /// For one row, and perhaps for two.
     rows: Vec<Widths>,
-    vectors: Vectors,
 }
 
 impl Kernels {
     /// Kernels for taps that lie next to each other, with `step` source pixels from one grid point to the
-    /// next. None if there are no such kernels, or if the channels do not fill a vector.
-    pub fn new(vectors: Vectors, taps: [usize; 2], step: [usize; 2]) -> Option<Self> {
-        let isa = vectors.isa();
-        let one = one_row(isa, taps[1], step[1]).filter(|_| taps[0] < ROWS && vectors.full())?;
+    /// next. None if there are no such kernels.
+    pub fn new(isa: Isa, taps: [usize; 2], step: [usize; 2]) -> Option<Self> {
+        let one = one_row(isa, taps[1], step[1]).filter(|_| taps[0] < ROWS)?;
         // Two rows share source rows, if there are registers for them.
         let two = two_rows(isa, taps[1], step[1]).filter(|_| step[0] == 1 && isa == Isa::Avx512);
-        Some(Self { rows: [one].into_iter().chain(two).collect(), vectors })
+        Some(Self { rows: [one].into_iter().chain(two).collect() })
     }
 
     /// Most rows of a tile.
@@ -52,14 +50,17 @@ impl Kernels {
     }
 
     /// Computes a tile of so many rows and points.
-    pub fn run(&self, rows: usize, points: usize, tile: &mut Tile<'_>) {
+    ///
+    /// # Safety
+    /// The CPU must have the kernels' instruction set, and the channels must fill one of its vectors.
+    pub unsafe fn run(&self, rows: usize, points: usize, tile: &mut Tile<'_>) {
         let channels = tile.window.size[2];
         let end = (rows - 1) * tile.distance[0] + (points - 1) * tile.distance[1] + channels;
         tile.window.check();
         assert!(end <= tile.target.len() && tile.bias.is_none_or(|bias| bias.len() == channels));
-        assert_eq!(tile.weights.len(), self.vectors.packed_len(tile.taps[0] * tile.taps[1]));
-        // SAFETY: the window, the target, the bias and the weights are as long as the tile needs, and the
-        // CPU has the instruction set of `vectors`.
+        assert_eq!(tile.weights.len(), tile.taps[0] * tile.taps[1] * channels);
+        // SAFETY: the window, the target, the bias and the weights are as long as the tile needs; the rest
+        // is the caller's promise.
         unsafe { self.rows[rows - 1][points - FEWEST](tile) }
     }
 }
@@ -89,13 +90,14 @@ unsafe fn tile<
     tile.window.point_to(rows.clone(), (POINTS - 1) * STEP + TAPS, &mut pixels);
     // The first row of taps meets source rows 0..taps, the second (a step of 1 below) 1..taps + 1.
     let alone = if TILE_ROWS == 1 { taps } else { 1 };
-    for vector in 0..channels.div_ceil(V::LANES) {
-        let at = first_channel(vector, V::LANES, channels);
-        // SAFETY: the window's pixels have `channels` values, of which a vector from `at` on are read; the
-        // weights of a vector are `taps` rows; target and bias reach as far (see `Kernels::run`).
+    let vectors = Vectors::new(tile.window.image, V::LANES, channels);
+    for vector in 0..vectors.count() {
+        let at = vectors.first(vector);
+        // SAFETY: the window's pixels have `channels` values, of which a vector from `at` on are read; there
+        // are `taps` rows of weights; target and bias reach as far (see `Kernels::run`).
         unsafe {
-            let weights = tile.weights.as_ptr().add(vector * taps * TAPS * V::LANES);
-            let row = |row: usize| weights.add(row * TAPS * V::LANES);
+            let weights = tile.weights.as_ptr().add(at);
+            let row = |row: usize| Taps { first: weights.add(row * TAPS * channels), channels };
             let bias = match tile.bias {
                 Some(bias) => V::load(bias.as_ptr().add(at)),
                 None => V::splat(0.0),
@@ -126,6 +128,14 @@ unsafe fn tile<
     }
 }
 
+/// The weights of a row of taps.
+#[derive(Clone, Copy)]
+struct Taps {
+    first: *const f32,
+    /// Elements from one tap to the next.
+    channels: usize,
+}
+
 /// Adds a row of the window times a row of taps to one row of sums, or times another row of taps to each of
 /// two.
 #[inline(always)]
@@ -139,7 +149,7 @@ unsafe fn add_row<
     sums: [&mut [V; POINTS]; N],
     pixels: &[*const f32; COLUMNS],
     at: usize,
-    weights: [*const f32; N],
+    weights: [Taps; N],
 ) {
     // SAFETY: the caller's promise: a vector can be read at `at` in each pixel, and TAPS in each row of
     // weights.
@@ -147,7 +157,7 @@ unsafe fn add_row<
         let mut taps = [[V::splat(0.0); TAPS]; N];
         for n in 0..N {
             for (t, tap) in taps[n].iter_mut().enumerate() {
-                *tap = V::load(weights[n].add(t * V::LANES));
+                *tap = V::load(weights[n].first.add(t * weights[n].channels));
             }
         }
         for p in 0..POINTS {

@@ -1,75 +1,51 @@
-//! How channels are cut into vectors, and weights into the order in which kernels read them.
+//! How the channels of a pixel are cut into vectors.
 
 use crate::isa::Isa;
 use crate::register::lanes;
 
-/// Channels cut into whole vectors. The last one reaches back over channels of the one before, so that it
-/// is full, too: what both compute is computed twice, to the same bits.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Vectors {
-    isa: Isa,
-    channels: usize,
+/// The instruction set with the widest vectors that so many channels fill, up to `isa`. Fewer than any
+/// vector has go into one of the narrowest.
+pub(super) fn filled(isa: Isa, channels: usize) -> Isa {
+    let all = [Isa::Avx512, Isa::Avx2, Isa::Portable];
+    all.into_iter().find(|&i| i <= isa && lanes(i) <= channels).unwrap_or(Isa::Portable)
 }
 
-/// The first channel of a vector.
-#[inline(always)]
-pub(super) fn first_channel(vector: usize, lanes: usize, channels: usize) -> usize {
-    (vector * lanes).min(channels.saturating_sub(lanes))
+/// Channels cut into whole vectors, if they fill one. Vectors may overlap: what two of them compute is
+/// computed twice, to the same bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Vectors {
+    lanes: usize,
+    channels: usize,
+    /// Channels before the first vector that is aligned in memory.
+    lead: usize,
 }
 
 impl Vectors {
-    /// The widest vectors that the channels fill; fewer than any vector has go into one of the narrowest.
-    pub fn new(isa: Isa, channels: usize) -> Self {
-        let all = [Isa::Avx512, Isa::Avx2, Isa::Portable];
-        let filled = all.into_iter().find(|&i| i <= isa && lanes(i) <= channels);
-        Self { isa: filled.unwrap_or(Isa::Portable), channels }
+    /// The vectors for the pixels of an image.
+    ///
+    /// Loads across cache lines halve the speed, and allocators like to return memory that begins 16 bytes
+    /// into a line. So where the channels keep all pixels aligned alike, the first vector is followed by
+    /// aligned ones.
+    #[inline(always)]
+    pub fn new(image: &[f32], lanes: usize, channels: usize) -> Self {
+        let beyond = image.as_ptr().addr() / size_of::<f32>() % lanes;
+        let alike = channels.is_multiple_of(lanes) && channels > lanes;
+        Self { lanes, channels, lead: if alike { (lanes - beyond) % lanes } else { 0 } }
     }
 
-    pub fn isa(&self) -> Isa {
-        self.isa
+    #[inline(always)]
+    pub fn count(&self) -> usize {
+        (self.channels - self.lead).div_ceil(self.lanes) + usize::from(self.lead > 0)
     }
 
-    /// Whether the channels fill a vector.
-    pub fn full(&self) -> bool {
-        self.channels >= lanes(self.isa)
-    }
-
-    /// Elements of `taps` packed taps: `[vectors, taps, lanes]`.
-    pub fn packed_len(&self, taps: usize) -> usize {
-        self.count() * taps * lanes(self.isa)
-    }
-
-    /// Packs those `taps` of weights `[C, all]`.
-    pub fn pack(
-        &self,
-        w: &[f32],
-        all: usize,
-        taps: impl Iterator<Item = usize> + Clone,
-        packed: &mut Vec<f32>,
-    ) {
-        for vector in 0..self.count() {
-            let first = first_channel(vector, lanes(self.isa), self.channels);
-            for tap in taps.clone() {
-                let lane = |lane| w.get((first + lane) * all + tap).copied().unwrap_or(0.0);
-                packed.extend((0..lanes(self.isa)).map(lane));
-            }
-        }
-    }
-
-    /// Gradients packed as `[vectors, taps, lanes]` in the order `[C, taps]`.
-    pub fn unpack(&self, packed: &[f32], taps: usize, dw: &mut [f32]) {
-        let lanes = lanes(self.isa);
-        for (vector, packed) in packed.chunks_exact(taps * lanes).enumerate() {
-            let first = first_channel(vector, lanes, self.channels);
-            let channels = dw[first * taps..].chunks_exact_mut(taps).take(lanes);
-            for (lane, dw) in channels.enumerate() {
-                dw.iter_mut().zip(packed[lane..].iter().step_by(lanes)).for_each(|(w, &p)| *w = p);
-            }
-        }
-    }
-
-    fn count(&self) -> usize {
-        self.channels.div_ceil(lanes(self.isa))
+    /// The first channel of a vector; the last one reaches back.
+    #[inline(always)]
+    pub fn first(&self, vector: usize) -> usize {
+        let after_lead = self.lead + vector * self.lanes;
+        let first = if self.lead == 0 { after_lead } else { after_lead.saturating_sub(self.lanes) };
+        // The first vector begins with the first channel, whatever the lead.
+        let first = if vector == 0 { 0 } else { first };
+        first.min(self.channels.saturating_sub(self.lanes))
     }
 }
 
@@ -79,26 +55,39 @@ mod tests {
 
     #[test]
     fn the_last_vector_reaches_back() {
-        let vectors = Vectors::new(Isa::Portable, 5);
-        let w: Vec<f32> = (0..10).map(|i| i as f32).collect();
-        let mut packed = vec![];
-        vectors.pack(&w, 2, 0..2, &mut packed);
-        assert_eq!(packed[..8], [0.0, 2.0, 4.0, 6.0, 1.0, 3.0, 5.0, 7.0]);
-        assert_eq!(packed[8..], [2.0, 4.0, 6.0, 8.0, 3.0, 5.0, 7.0, 9.0]);
-        assert_eq!(packed.len(), vectors.packed_len(2));
-        let mut dw = [0.0; 10];
-        vectors.unpack(&packed, 2, &mut dw);
-        assert_eq!(dw, w[..]);
+        let firsts = |vectors: Vectors| -> Vec<_> {
+            (0..vectors.count()).map(|vector| vectors.first(vector)).collect()
+        };
+        let of = |channels, lead| firsts(Vectors { lanes: 4, channels, lead });
+        assert_eq!(of(3, 0), [0]);
+        assert_eq!(of(4, 0), [0]);
+        assert_eq!(of(10, 0), [0, 4, 6]);
+        assert_eq!(of(12, 0), [0, 4, 8]);
+        assert_eq!(of(12, 1), [0, 1, 5, 8]);
+        assert_eq!(of(12, 3), [0, 3, 7, 8]);
+    }
+
+    #[test]
+    fn all_vectors_but_the_first_and_the_last_are_aligned() {
+        let memory = [0.0; 64];
+        for offset in 0..8 {
+            let vectors = Vectors::new(&memory[offset..], 8, 24);
+            for vector in 1..vectors.count() - 1 {
+                let at = memory.as_ptr().addr() / size_of::<f32>() + offset + vectors.first(vector);
+                assert_eq!(at % 8, 0);
+            }
+        }
+        assert_eq!(Vectors::new(&memory[1..], 8, 20).count(), 3);
+        assert_eq!(Vectors::new(&memory[1..], 8, 8).count(), 1);
     }
 
     #[test]
     fn few_channels_take_narrow_vectors() {
-        let isa = |channels| Vectors::new(Isa::Avx512, channels).isa();
-        assert_eq!([16, 15, 8, 7, 2].map(isa)[..3], [Isa::Avx512, Isa::Avx2, Isa::Avx2]);
-        assert_eq!([7, 4, 3].map(isa), [Isa::Portable; 3]);
-        assert!(!Vectors::new(Isa::Avx512, 3).full());
-        let mut packed = vec![];
-        Vectors::new(Isa::Avx2, 3).pack(&[1.0, 2.0, 3.0], 1, 0..1, &mut packed);
-        assert_eq!(packed, [1.0, 2.0, 3.0, 0.0]);
+        assert_eq!(
+            [16, 15, 8].map(|c| filled(Isa::Avx512, c)),
+            [Isa::Avx512, Isa::Avx2, Isa::Avx2]
+        );
+        assert_eq!([7, 4, 3].map(|c| filled(Isa::Avx512, c)), [Isa::Portable; 3]);
+        assert_eq!(filled(Isa::Avx2, 40), Isa::Avx2);
     }
 }

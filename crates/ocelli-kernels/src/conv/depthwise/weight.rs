@@ -6,13 +6,14 @@
 
 use super::kernels::{FEWEST, pieces, tile_kernels};
 use super::points::{PointGradient, add_point, meet};
-use super::vectors::{Vectors, first_channel};
+use super::vectors::{Vectors, filled};
 use super::window::{NO_PIXELS, ROWS, Window};
 use super::{first_source, has_tiles};
 use crate::Scratch;
 use crate::conv::ConvShape;
 use crate::conv::grid::{Grid, Pass};
 use crate::isa::Isa;
+use crate::register::lanes;
 use crate::simd::Vector;
 use crate::workers::{add_in_order, apart, count, share};
 
@@ -38,13 +39,15 @@ pub(in crate::conv) fn backward_weight(
         return dw.fill(0.0);
     }
     let grid = &pass.grids[0];
-    let vectors = Vectors::new(isa, channels);
-    let kernels = tile_gradient(vectors.isa(), grid.columns.taps.len(), grid.columns.step);
-    let tiled = has_tiles(grid) && grid.rows.taps.len() <= ROWS && vectors.full();
+    let isa = filled(isa, channels);
+    let kernels = tile_gradient(isa, grid.columns.taps.len(), grid.columns.step);
+    let tiled = has_tiles(grid) && grid.rows.taps.len() <= ROWS && channels >= lanes(isa);
     let kernels = kernels.filter(|_| tiled);
     let slice = lines.div_ceil(SLICES);
     let slices = lines.div_ceil(slice);
-    let len = vectors.packed_len(grid.taps());
+    // The images of x are aligned alike wherever that matters.
+    let vectors = Vectors::new(x, lanes(isa), channels);
+    let len = vectors.count() * grid.taps() * lanes(isa);
     let each = apart(0);
     let [zeros, sums, total, memory] =
         scratch.parts([channels, slices * len, len, count(slices) * each]);
@@ -58,17 +61,30 @@ pub(in crate::conv) fn backward_weight(
                 image: &x[line / height * images..][..images],
                 size: pass.source,
                 zeros,
+                vectors,
                 row: line % height,
                 dy: &dy[line * width * channels..][..width * channels],
             };
             match kernels {
-                Some(kernels) => row.add_tiles(grid, vectors, kernels, sums),
-                None => row.add_points(grid, vectors, sums),
+                // SAFETY: the CPU has `isa`, and the channels fill a vector of it.
+                Some(kernels) => unsafe { row.add_tiles(grid, kernels, sums) },
+                // SAFETY: the CPU has `isa`, and there are sums for all its vectors.
+                None => unsafe { row.add_points(grid, isa, sums) },
             }
         }
     });
     add_in_order(sums, total);
-    vectors.unpack(total, grid.taps(), dw);
+    for (vector, sums) in total.chunks_exact(grid.taps() * lanes(isa)).enumerate() {
+        unpack(sums, lanes(isa), &mut dw[vectors.first(vector) * grid.taps()..]);
+    }
+}
+
+/// The sums of a vector, `[taps, lanes]`, as `[channels, taps]`: of all channels, where fewer fill no vector.
+fn unpack(sums: &[f32], lanes: usize, dw: &mut [f32]) {
+    let taps = sums.len() / lanes;
+    for (lane, dw) in dw.chunks_exact_mut(taps).take(lanes).enumerate() {
+        dw.iter_mut().zip(sums[lane..].iter().step_by(lanes)).for_each(|(dw, &sum)| *dw = sum);
+    }
 }
 
 /// A row of dy with the image of x that it belongs to.
@@ -76,12 +92,13 @@ struct Row<'a> {
     image: &'a [f32],
     size: [usize; 3],
     zeros: &'a [f32],
+    vectors: Vectors,
     row: usize,
     dy: &'a [f32],
 }
 
 impl Row<'_> {
-    fn add_tiles(&self, grid: &Grid, vectors: Vectors, kernels: Widths, sums: &mut [f32]) {
+    unsafe fn add_tiles(&self, grid: &Grid, kernels: Widths, sums: &mut [f32]) {
         let channels = self.size[2];
         for points in pieces(grid.columns.size) {
             let window = Window {
@@ -94,28 +111,32 @@ impl Row<'_> {
                 zeros: self.zeros,
             };
             window.check();
-            assert_eq!(sums.len(), vectors.packed_len(grid.taps()));
             let mut tile = TileGradient {
                 window,
+                vectors: self.vectors,
                 taps: grid.rows.taps.len(),
                 dy: &self.dy[points.start * channels..points.end * channels],
                 sums,
             };
-            // SAFETY: the window, dy and the sums are as long as the tile needs, and the CPU has the
-            // instruction set of `vectors`.
+            // SAFETY: window and dy are as long as the tile needs; the rest is the caller's promise.
             unsafe { kernels[points.len() - FEWEST](&mut tile) }
         }
     }
 
-    fn add_points(&self, grid: &Grid, vectors: Vectors, sums: &mut [f32]) {
+    unsafe fn add_points(&self, grid: &Grid, isa: Isa, sums: &mut [f32]) {
         let mut met = Vec::with_capacity(grid.taps());
         for (column, dy) in self.dy.chunks_exact(self.size[2]).enumerate() {
             meet(grid, [self.row, column], self.size, &mut met);
-            let taps = grid.taps();
-            let point = PointGradient { image: self.image, met: &met, taps, dy, sums: &mut *sums };
-            // SAFETY: `meet` finds pixels of the image; the sums are as long as weights packed for these
-            // vectors.
-            unsafe { add_point(vectors.isa(), point) };
+            let point = PointGradient {
+                image: self.image,
+                vectors: self.vectors,
+                met: &met,
+                taps: grid.taps(),
+                dy,
+                sums: &mut *sums,
+            };
+            // SAFETY: `meet` finds pixels of the image; the rest is the caller's promise.
+            unsafe { add_point(isa, point) };
         }
     }
 }
@@ -123,6 +144,7 @@ impl Row<'_> {
 /// Points of y next to each other, and what they add to.
 struct TileGradient<'a> {
     window: Window<'a>,
+    vectors: Vectors,
     /// Rows of the kernel.
     taps: usize,
     /// `[points, C]`
@@ -144,8 +166,8 @@ unsafe fn tile<V: Vector, const TAPS: usize, const STEP: usize, const POINTS: us
     let rows = tile.window.rows(tile.taps);
     let mut pixels = NO_PIXELS;
     tile.window.point_to(rows.clone(), (POINTS - 1) * STEP + TAPS, &mut pixels);
-    for vector in 0..channels.div_ceil(V::LANES) {
-        let at = first_channel(vector, V::LANES, channels);
+    for vector in 0..tile.vectors.count() {
+        let at = tile.vectors.first(vector);
         // SAFETY: the window's pixels and dy have `channels` values, of which a vector from `at` on are
         // read; the sums of a vector are `taps` rows.
         unsafe {
