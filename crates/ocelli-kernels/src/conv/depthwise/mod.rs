@@ -27,7 +27,7 @@ use points::{Point, meet, sum_point};
 use std::ops::Range;
 use tile::{Kernels, Tile};
 use vectors::filled;
-use window::Window;
+use window::{NO_PIXELS, Pixels, Window};
 
 /// Target elements in a block.
 const BLOCK: usize = 1 << 14;
@@ -48,6 +48,8 @@ struct Phase {
     grid: Grid,
     /// Where its weights are.
     weights: Range<usize>,
+    /// The columns, cut into tiles where there are kernels.
+    pieces: Vec<Range<usize>>,
     kernels: Option<Kernels>,
 }
 
@@ -57,6 +59,8 @@ struct Band<'a> {
     /// The image of the source.
     image: &'a [f32],
     zeros: &'a [f32],
+    /// Memory for a tile.
+    pixels: &'a mut Pixels,
     rows: Range<usize>,
     target: &'a mut [f32],
 }
@@ -77,11 +81,11 @@ impl Depthwise {
         let phase = |grid: &Grid| {
             let start = offset;
             offset += grid.taps() * channels;
-            Phase {
-                grid: grid.clone(),
-                weights: start..offset,
-                kernels: tiles(grid, isa, channels),
-            }
+            let kernels = tiles(grid, isa, channels);
+            let columns = grid.columns.size;
+            let pieces =
+                if kernels.is_some() { pieces(columns).collect() } else { vec![0..columns] };
+            Phase { grid: grid.clone(), weights: start..offset, pieces, kernels }
         };
         let phases: Vec<_> = pass.grids.iter().map(phase).collect();
         let rows = phases.iter().map(Phase::tile_rows).max().unwrap_or(1);
@@ -115,59 +119,71 @@ impl Depthwise {
             target.chunks_mut(bands * band).enumerate().map(move |(i, t)| (image, i * bands, t))
         });
         share(items, memory, apart(0), |(image, first, target), _| {
+            let pixels = &mut { NO_PIXELS };
             for (i, target) in target.chunks_mut(band).enumerate() {
                 let row = (first + i) * self.rows;
                 let rows = row..row + self.rows;
-                self.run_band(Band { operands, image, zeros, rows, target });
+                self.run_band(Band { operands, image, zeros, pixels, rows, target });
             }
         });
     }
 
+    /// Computes a band tile by tile, all phases of a tile before the next: they read the same source pixels
+    /// and write neighbouring target pixels.
     fn run_band(&self, mut band: Band<'_>) {
-        for phase in &self.phases {
-            let end = band.rows.end.min(phase.grid.rows.size);
-            // The last band of some phases may be empty.
-            let rows = band.rows.start.min(end)..end;
-            match &phase.kernels {
-                Some(kernels) => {
-                    for rows in even_pieces(rows, kernels.rows()) {
-                        self.run_tiles(phase, kernels, rows, &mut band);
+        let pieces = self.phases.iter().map(|phase| phase.pieces.len()).max().unwrap_or(0);
+        for piece in 0..pieces {
+            for phase in &self.phases {
+                let Some(points) = phase.pieces.get(piece) else { continue };
+                // The last band of some phases may be empty.
+                let end = band.rows.end.min(phase.grid.rows.size);
+                let rows = band.rows.start.min(end)..end;
+                match &phase.kernels {
+                    Some(kernels) => {
+                        for rows in even_pieces(rows, kernels.rows()) {
+                            self.run_tile(phase, kernels, [rows, points.clone()], &mut band);
+                        }
                     }
+                    None => self.run_points(phase, [rows, points.clone()], &mut band),
                 }
-                None => self.run_points(phase, rows, &mut band),
             }
         }
     }
 
-    fn run_tiles(&self, phase: &Phase, kernels: &Kernels, rows: Range<usize>, band: &mut Band<'_>) {
-        let [_, width, channels] = self.pass.target;
+    fn run_tile(
+        &self,
+        phase: &Phase,
+        kernels: &Kernels,
+        [rows, points]: [Range<usize>; 2],
+        band: &mut Band<'_>,
+    ) {
         let Grid { rows: down, columns: across } = &phase.grid;
-        let distance = [self.pass.spread[0] * width * channels, self.pass.spread[1] * channels];
-        for points in pieces(across.size) {
-            let at = self.target(phase, [rows.start - band.rows.start, points.start]);
-            let mut tile = Tile {
-                window: Window {
-                    image: band.image,
-                    size: self.pass.source,
-                    first: [first_source(down, rows.start), first_source(across, points.start)],
-                    zeros: band.zeros,
-                },
-                taps: [down.taps.len(), across.taps.len()],
-                weights: &band.operands.weights[phase.weights.clone()],
-                bias: band.operands.bias,
-                target: &mut band.target[at..],
-                distance,
-            };
-            // SAFETY: `tiles` chose the kernels for vectors that the channels fill.
-            unsafe { kernels.run(rows.len(), points.len(), &mut tile) };
-        }
+        let [height, width, channels] = self.pass.target;
+        let [row, pixel] = [self.pass.spread[0].min(height), self.pass.spread[1].min(width)];
+        let at = self.target(phase, [rows.start - band.rows.start, points.start]);
+        let mut tile = Tile {
+            window: Window {
+                image: band.image,
+                size: self.pass.source,
+                first: [first_source(down, rows.start), first_source(across, points.start)],
+                zeros: band.zeros,
+            },
+            pixels: &mut *band.pixels,
+            taps: [down.taps.len(), across.taps.len()],
+            weights: &band.operands.weights[phase.weights.clone()],
+            bias: band.operands.bias,
+            target: &mut band.target[at..],
+            distance: [row * width * channels, pixel * channels],
+        };
+        // SAFETY: `tiles` chose the kernels for vectors that the channels fill.
+        unsafe { kernels.run(rows.len(), points.len(), &mut tile) };
     }
 
-    fn run_points(&self, phase: &Phase, rows: Range<usize>, band: &mut Band<'_>) {
+    fn run_points(&self, phase: &Phase, [rows, points]: [Range<usize>; 2], band: &mut Band<'_>) {
         let channels = self.pass.target[2];
         let mut met = Vec::with_capacity(phase.grid.taps());
         for row in rows {
-            for column in 0..phase.grid.columns.size {
+            for column in points.clone() {
                 meet(&phase.grid, [row, column], self.pass.source, &mut met);
                 let at = self.target(phase, [row - band.rows.start, column]);
                 let point = Point {

@@ -6,13 +6,15 @@
 
 use super::kernels::{FEWEST, tile_kernels};
 use super::vectors::Vectors;
-use super::window::{COLUMNS, NO_PIXELS, ROWS, Window};
+use super::window::{COLUMNS, Pixels, ROWS, Window};
 use crate::isa::Isa;
 use crate::simd::Vector;
 
 /// Target pixels next to each other on a grid, and what they are computed from.
 pub(super) struct Tile<'a> {
     pub window: Window<'a>,
+    /// Memory for the pointers to the pixels of the window.
+    pub pixels: &'a mut Pixels,
     /// Rows and columns of the kernel.
     pub taps: [usize; 2],
     /// `[rows of taps, columns of taps, C]`
@@ -86,8 +88,8 @@ unsafe fn tile<
 ) {
     let (taps, channels) = (tile.taps[0], tile.window.size[2]);
     let rows = tile.window.rows(taps + TILE_ROWS - 1);
-    let mut pixels = NO_PIXELS;
-    tile.window.point_to(rows.clone(), (POINTS - 1) * STEP + TAPS, &mut pixels);
+    tile.window.point_to(rows.clone(), (POINTS - 1) * STEP + TAPS, tile.pixels);
+    let pixels = &*tile.pixels;
     // The first row of taps meets source rows 0..taps, the second (a step of 1 below) 1..taps + 1.
     let alone = if TILE_ROWS == 1 { taps } else { 1 };
     let vectors = Vectors::new(tile.window.image, V::LANES, channels);

@@ -7,7 +7,7 @@
 use super::kernels::{FEWEST, pieces, tile_kernels};
 use super::points::{PointGradient, add_point, meet};
 use super::vectors::{Vectors, filled};
-use super::window::{NO_PIXELS, ROWS, Window};
+use super::window::{NO_PIXELS, Pixels, ROWS, Window};
 use super::{first_source, has_tiles};
 use crate::Scratch;
 use crate::conv::ConvShape;
@@ -17,8 +17,9 @@ use crate::register::lanes;
 use crate::simd::Vector;
 use crate::workers::{add_in_order, apart, count, share};
 
-/// Most slices.
+/// Most slices, and fewest points in a slice: sums are cleared and added up for each.
 const SLICES: usize = 16;
+const POINTS: usize = 64;
 
 /// Kernels for 4, 5, 6 and 7 points.
 type Widths = [unsafe fn(&mut TileGradient<'_>); 4];
@@ -43,7 +44,7 @@ pub(in crate::conv) fn backward_weight(
     let kernels = tile_gradient(isa, grid.columns.taps.len(), grid.columns.step);
     let tiled = has_tiles(grid) && grid.rows.taps.len() <= ROWS && channels >= lanes(isa);
     let kernels = kernels.filter(|_| tiled);
-    let slice = lines.div_ceil(SLICES);
+    let slice = lines.div_ceil(SLICES).max(POINTS.div_ceil(width));
     let slices = lines.div_ceil(slice);
     // The images of x are aligned alike wherever that matters.
     let vectors = Vectors::new(x, lanes(isa), channels);
@@ -100,6 +101,7 @@ struct Row<'a> {
 impl Row<'_> {
     unsafe fn add_tiles(&self, grid: &Grid, kernels: Widths, sums: &mut [f32]) {
         let channels = self.size[2];
+        let mut pixels = NO_PIXELS;
         for points in pieces(grid.columns.size) {
             let window = Window {
                 image: self.image,
@@ -113,6 +115,7 @@ impl Row<'_> {
             window.check();
             let mut tile = TileGradient {
                 window,
+                pixels: &mut pixels,
                 vectors: self.vectors,
                 taps: grid.rows.taps.len(),
                 dy: &self.dy[points.start * channels..points.end * channels],
@@ -144,6 +147,8 @@ impl Row<'_> {
 /// Points of y next to each other, and what they add to.
 struct TileGradient<'a> {
     window: Window<'a>,
+    /// Memory for the pointers to the pixels of the window.
+    pixels: &'a mut Pixels,
     vectors: Vectors,
     /// Rows of the kernel.
     taps: usize,
@@ -164,8 +169,8 @@ unsafe fn tile<V: Vector, const TAPS: usize, const STEP: usize, const POINTS: us
 ) {
     let channels = tile.window.size[2];
     let rows = tile.window.rows(tile.taps);
-    let mut pixels = NO_PIXELS;
-    tile.window.point_to(rows.clone(), (POINTS - 1) * STEP + TAPS, &mut pixels);
+    tile.window.point_to(rows.clone(), (POINTS - 1) * STEP + TAPS, tile.pixels);
+    let pixels = &*tile.pixels;
     for vector in 0..tile.vectors.count() {
         let at = tile.vectors.first(vector);
         // SAFETY: the window's pixels and dy have `channels` values, of which a vector from `at` on are
