@@ -3,7 +3,6 @@
 pub mod activation;
 mod conv;
 mod error;
-mod fused;
 pub mod isa;
 mod lanes;
 pub mod layout;

@@ -114,6 +114,61 @@ fn depthwise() {
     }
 }
 
+/// As many channels in as out, each on its own.
+fn depthwise_shape(channels: usize, kernel: usize, stride: usize) -> ConvShape {
+    ConvShape {
+        groups: channels,
+        in_channels: channels,
+        out_channels: channels,
+        kernel: [kernel; 2],
+        stride: [stride; 2],
+        padding: Padding::symmetric(kernel / 2, kernel / 2),
+        ..BASE
+    }
+}
+
+#[test]
+fn depthwise_tiles_of_every_size() {
+    for (kernel, stride) in [(2, 2), (3, 1), (3, 2), (4, 1), (5, 1), (5, 2), (7, 1), (7, 2), (9, 1)]
+    {
+        let layer = depthwise_shape(20, kernel, stride);
+        for width in 1..=16 {
+            for height in 1..=5 {
+                let size = [height, width];
+                let same = Padding::same(size, layer.kernel, layer.stride, layer.dilation);
+                for padding in [layer.padding, same] {
+                    check(ConvShape { batch: 1, height, width, padding, ..layer });
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn where_a_depthwise_operand_begins_in_memory_changes_no_bit() {
+    for (channels, kernel, stride) in [(32, 3, 1), (48, 3, 2), (64, 5, 1), (24, 3, 1), (48, 9, 1)] {
+        let shape = depthwise_shape(channels, kernel, stride);
+        let conv = Conv::plan(shape).unwrap();
+        let Data { x, w, dy, .. } = Data::new(&shape);
+        let passes = |offset| {
+            let moved = |data: &[f32]| [&vec![0.0; offset], data].concat();
+            let (x, dy) = (moved(&x), moved(&dy));
+            let [mut y, mut dx] = [vec![0.0; dy.len()], vec![0.0; x.len()]];
+            let (mut dw, scratch) = (vec![0.0; w.len()], &mut Scratch::new());
+            let (forward, backward) =
+                (conv.pack(Form::Forward, &w), conv.pack(Form::BackwardInput, &w));
+            conv.forward(&x[offset..], &forward, None, &mut y[offset..], scratch);
+            conv.backward_input(&dy[offset..], &backward, &mut dx[offset..], scratch);
+            conv.backward_weight(&x[offset..], &dy[offset..], &mut dw, scratch);
+            Passes { y: y.split_off(offset), dx: dx.split_off(offset), dw }
+        };
+        let here = passes(0);
+        for offset in 1..16 {
+            assert!(here == passes(offset), "{offset}: {shape:?}");
+        }
+    }
+}
+
 #[test]
 fn images_of_one_pixel_and_kernels_larger_than_the_image() {
     let pixel =
@@ -240,6 +295,8 @@ fn the_number_of_threads_changes_no_bit() {
         ConvShape { groups: 8, ..dense },
         ConvShape { groups: 24, out_channels: 24, kernel: [3, 3], ..dense },
         ConvShape { groups: 24, out_channels: 24, kernel: [3, 3], stride: [2, 2], ..dense },
+        ConvShape { height: 40, width: 33, ..depthwise_shape(48, 5, 2) },
+        ConvShape { height: 40, width: 33, ..depthwise_shape(48, 9, 1) },
     ];
     for shape in shapes {
         let conv = Conv::plan(shape).unwrap();

@@ -8,7 +8,6 @@
 mod algorithm;
 mod dense;
 mod depthwise;
-mod depthwise_weight;
 mod grid;
 mod patches;
 mod shape;
@@ -123,8 +122,8 @@ impl Conv {
                 weight: WeightGradient::new(isa, &shape),
             },
             Algorithm::Depthwise => Kernel::Depthwise {
-                forward: Depthwise::forward(&shape),
-                backward: Depthwise::backward_input(&shape),
+                forward: Depthwise::forward(&shape, isa),
+                backward: Depthwise::backward_input(&shape, isa),
             },
         };
         Ok(Conv { shape, isa, kernel })
@@ -254,7 +253,7 @@ impl Conv {
                 weight::backward_weight(&self.shape, self.isa, x, dy, dw, scratch)
             }
             Kernel::Depthwise { .. } => {
-                depthwise_weight::backward_weight(&self.shape, x, dy, dw, scratch)
+                depthwise::backward_weight(&self.shape, self.isa, x, dy, dw, scratch)
             }
             Kernel::Winograd { weight, .. } => weight.run(x, dy, dw, scratch),
         }

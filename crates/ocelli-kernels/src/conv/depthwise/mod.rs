@@ -1,0 +1,236 @@
+//! Depthwise convolution: every channel is filtered on its own.
+//!
+//! Nothing is gathered: with channels innermost, a vector of channels of one target pixel is a sum of
+//! vectors of source pixels times vectors of weights. The common kernels and strides are computed in
+//! [tiles](tile) of neighbouring pixels, everything else and very narrow images [point by point](points).
+//! The input gradient of a strided convolution is one stride-1 convolution per phase (see
+//! [`grid`](super::grid)), so it is neither filled with zeros nor scattered.
+
+mod kernels;
+mod points;
+mod tile;
+mod vectors;
+mod weight;
+mod window;
+
+pub(super) use weight::backward_weight;
+
+use super::ConvShape;
+use super::dense::Operands;
+use super::grid::{Axis, Grid, Pass};
+use crate::Scratch;
+use crate::isa::Isa;
+use crate::register::{even_pieces, lanes};
+use crate::workers::{apart, count, share};
+use kernels::{FEWEST, pieces};
+use points::{Point, meet, sum_point};
+use std::ops::Range;
+use tile::{Kernels, Tile};
+use vectors::filled;
+use window::{NO_PIXELS, Pixels, Window};
+
+/// Target elements in a block.
+const BLOCK: usize = 1 << 14;
+
+/// One direction of a depthwise convolution, ready to run.
+#[derive(Clone, Debug)]
+pub(super) struct Depthwise {
+    pass: Pass,
+    /// No wider than the channels.
+    isa: Isa,
+    phases: Vec<Phase>,
+    /// Rows of every grid that are computed together.
+    rows: usize,
+}
+
+#[derive(Clone, Debug)]
+struct Phase {
+    grid: Grid,
+    /// Where its weights are.
+    weights: Range<usize>,
+    /// The columns, cut into tiles where there are kernels.
+    pieces: Vec<Range<usize>>,
+    kernels: Option<Kernels>,
+}
+
+/// Some rows of all grids: what they read and write.
+struct Band<'a> {
+    operands: Operands<'a>,
+    /// The image of the source.
+    image: &'a [f32],
+    zeros: &'a [f32],
+    /// Memory for a tile.
+    pixels: &'a mut Pixels,
+    rows: Range<usize>,
+    target: &'a mut [f32],
+}
+
+impl Depthwise {
+    pub fn forward(shape: &ConvShape, isa: Isa) -> Self {
+        Self::new(Pass::forward(shape), isa)
+    }
+
+    pub fn backward_input(shape: &ConvShape, isa: Isa) -> Self {
+        Self::new(Pass::backward_input(shape), isa)
+    }
+
+    fn new(pass: Pass, isa: Isa) -> Self {
+        let channels = pass.source[2];
+        let isa = filled(isa, channels);
+        let mut offset = 0;
+        let phase = |grid: &Grid| {
+            let start = offset;
+            offset += grid.taps() * channels;
+            let kernels = tiles(grid, isa, channels);
+            let columns = grid.columns.size;
+            let pieces =
+                if kernels.is_some() { pieces(columns).collect() } else { vec![0..columns] };
+            Phase { grid: grid.clone(), weights: start..offset, pieces, kernels }
+        };
+        let phases: Vec<_> = pass.grids.iter().map(phase).collect();
+        let rows = phases.iter().map(Phase::tile_rows).max().unwrap_or(1);
+        Self { pass, isa, phases, rows }
+    }
+
+    /// Weights `[C, kH, kW, 1]` in the order they are read: per phase `[taps, C]`.
+    pub fn pack(&self, shape: &ConvShape, w: &[f32]) -> Vec<f32> {
+        let [kernel_height, kernel_width] = shape.kernel;
+        let taps = kernel_height * kernel_width;
+        let mut packed = Vec::with_capacity(w.len());
+        for tap in self.pass.grids.iter().flat_map(|grid| grid.kernel_taps(kernel_width)) {
+            packed.extend(w.iter().skip(tap).step_by(taps));
+        }
+        packed
+    }
+
+    /// Target = convolution of source, plus a bias per channel.
+    pub fn run(&self, operands: Operands<'_>, target: &mut [f32], scratch: &mut Scratch) {
+        let [height, width, channels] = self.pass.target;
+        let source_len = self.pass.source.into_iter().product::<usize>();
+        let band = self.pass.spread[0].min(height) * self.rows * width * channels;
+        let bands = (BLOCK / band).max(1);
+        let blocks = self.pass.batch * (height * width * channels).div_ceil(bands * band);
+        let [zeros, memory] = scratch.parts([channels, count(blocks) * apart(0)]);
+        zeros.fill(0.0);
+        let zeros = &*zeros;
+        let images = target.chunks_exact_mut(height * width * channels);
+        let images = images.zip(operands.source.chunks_exact(source_len));
+        let items = images.flat_map(|(target, image)| {
+            target.chunks_mut(bands * band).enumerate().map(move |(i, t)| (image, i * bands, t))
+        });
+        share(items, memory, apart(0), |(image, first, target), _| {
+            let pixels = &mut { NO_PIXELS };
+            for (i, target) in target.chunks_mut(band).enumerate() {
+                let row = (first + i) * self.rows;
+                let rows = row..row + self.rows;
+                self.run_band(Band { operands, image, zeros, pixels, rows, target });
+            }
+        });
+    }
+
+    /// Computes a band tile by tile, all phases of a tile before the next: they read the same source pixels
+    /// and write neighbouring target pixels.
+    fn run_band(&self, mut band: Band<'_>) {
+        let pieces = self.phases.iter().map(|phase| phase.pieces.len()).max().unwrap_or(0);
+        for piece in 0..pieces {
+            for phase in &self.phases {
+                let Some(points) = phase.pieces.get(piece) else { continue };
+                // The last band of some phases may be empty.
+                let end = band.rows.end.min(phase.grid.rows.size);
+                let rows = band.rows.start.min(end)..end;
+                match &phase.kernels {
+                    Some(kernels) => {
+                        for rows in even_pieces(rows, kernels.rows()) {
+                            self.run_tile(phase, kernels, [rows, points.clone()], &mut band);
+                        }
+                    }
+                    None => self.run_points(phase, [rows, points.clone()], &mut band),
+                }
+            }
+        }
+    }
+
+    fn run_tile(
+        &self,
+        phase: &Phase,
+        kernels: &Kernels,
+        [rows, points]: [Range<usize>; 2],
+        band: &mut Band<'_>,
+    ) {
+        let Grid { rows: down, columns: across } = &phase.grid;
+        let [height, width, channels] = self.pass.target;
+        let [row, pixel] = [self.pass.spread[0].min(height), self.pass.spread[1].min(width)];
+        let at = self.target(phase, [rows.start - band.rows.start, points.start]);
+        let mut tile = Tile {
+            window: Window {
+                image: band.image,
+                size: self.pass.source,
+                first: [first_source(down, rows.start), first_source(across, points.start)],
+                zeros: band.zeros,
+            },
+            pixels: &mut *band.pixels,
+            taps: [down.taps.len(), across.taps.len()],
+            weights: &band.operands.weights[phase.weights.clone()],
+            bias: band.operands.bias,
+            target: &mut band.target[at..],
+            distance: [row * width * channels, pixel * channels],
+        };
+        // SAFETY: `tiles` chose the kernels for vectors that the channels fill.
+        unsafe { kernels.run(rows.len(), points.len(), &mut tile) };
+    }
+
+    fn run_points(&self, phase: &Phase, [rows, points]: [Range<usize>; 2], band: &mut Band<'_>) {
+        let channels = self.pass.target[2];
+        let mut met = Vec::with_capacity(phase.grid.taps());
+        for row in rows {
+            for column in points.clone() {
+                meet(&phase.grid, [row, column], self.pass.source, &mut met);
+                let at = self.target(phase, [row - band.rows.start, column]);
+                let point = Point {
+                    image: band.image,
+                    met: &met,
+                    weights: &band.operands.weights[phase.weights.clone()],
+                    bias: band.operands.bias,
+                    target: &mut band.target[at..at + channels],
+                };
+                // SAFETY: `meet` finds pixels of the image; weights and bias have `channels` values per tap.
+                unsafe { sum_point(self.isa, point) };
+            }
+        }
+    }
+
+    /// Where in a band the pixel at this row and column of the phase's part of it begins.
+    fn target(&self, phase: &Phase, [row, column]: [usize; 2]) -> usize {
+        let [_, width, channels] = self.pass.target;
+        let row = row * self.pass.spread[0] + phase.grid.rows.first;
+        (row * width + column * self.pass.spread[1] + phase.grid.columns.first) * channels
+    }
+}
+
+impl Phase {
+    fn tile_rows(&self) -> usize {
+        self.kernels.as_ref().map_or(1, Kernels::rows)
+    }
+}
+
+/// The kernels for the tiles of a grid, if it can be cut into tiles and there are kernels for it.
+fn tiles(grid: &Grid, isa: Isa, channels: usize) -> Option<Kernels> {
+    let Grid { rows, columns } = grid;
+    Kernels::new(isa, [rows.taps.len(), columns.taps.len()], [rows.step, columns.step])
+        .filter(|_| has_tiles(grid) && channels >= lanes(isa))
+}
+
+/// Whether a grid is wide enough for tiles, and its taps are neighbours.
+fn has_tiles(grid: &Grid) -> bool {
+    let adjacent = |axis: &Axis| match &axis.taps[..] {
+        [] => false,
+        [first, .., last] => last.offset - first.offset == axis.taps.len() as isize - 1,
+        [_] => true,
+    };
+    grid.columns.size >= FEWEST && adjacent(&grid.rows) && adjacent(&grid.columns)
+}
+
+/// The source row or column that a grid point's first tap reads; it may lie in the padding.
+fn first_source(axis: &Axis, point: usize) -> isize {
+    (point * axis.step) as isize + axis.taps[0].offset
+}

@@ -1,0 +1,203 @@
+//! The weight gradient: dw[c, a, b] = sum over the points of y of dy times the pixel that tap (a, b) meets.
+//!
+//! Output rows are dealt out to a fixed number of slices with sums of their own, `[vectors, taps, lanes]`,
+//! which are added in order. The sums of one vector of channels and one row of taps are in registers while
+//! a tile of dy passes over the row of the source.
+
+use super::kernels::{FEWEST, pieces, tile_kernels};
+use super::points::{PointGradient, add_point, meet};
+use super::vectors::{Vectors, filled};
+use super::window::{NO_PIXELS, Pixels, ROWS, Window};
+use super::{first_source, has_tiles};
+use crate::Scratch;
+use crate::conv::ConvShape;
+use crate::conv::grid::{Grid, Pass};
+use crate::isa::Isa;
+use crate::register::lanes;
+use crate::simd::Vector;
+use crate::workers::{add_in_order, apart, count, share};
+
+/// Most slices, and fewest points in a slice: sums are cleared and added up for each.
+const SLICES: usize = 16;
+const POINTS: usize = 64;
+
+/// Kernels for 4, 5, 6 and 7 points.
+type Widths = [unsafe fn(&mut TileGradient<'_>); 4];
+
+/// dw `[C, kH, kW, 1]` of x and dy.
+pub(in crate::conv) fn backward_weight(
+    shape: &ConvShape,
+    isa: Isa,
+    x: &[f32],
+    dy: &[f32],
+    dw: &mut [f32],
+    scratch: &mut Scratch,
+) {
+    let pass = Pass::forward(shape);
+    let [height, width, channels] = pass.target;
+    let lines = pass.batch * height;
+    if lines == 0 {
+        return dw.fill(0.0);
+    }
+    let grid = &pass.grids[0];
+    let isa = filled(isa, channels);
+    let kernels = tile_gradient(isa, grid.columns.taps.len(), grid.columns.step);
+    let tiled = has_tiles(grid) && grid.rows.taps.len() <= ROWS && channels >= lanes(isa);
+    let kernels = kernels.filter(|_| tiled);
+    let slice = lines.div_ceil(SLICES).max(POINTS.div_ceil(width));
+    let slices = lines.div_ceil(slice);
+    // The images of x are aligned alike wherever that matters.
+    let vectors = Vectors::new(x, lanes(isa), channels);
+    let len = vectors.count() * grid.taps() * lanes(isa);
+    let each = apart(0);
+    let [zeros, sums, total, memory] =
+        scratch.parts([channels, slices * len, len, count(slices) * each]);
+    zeros.fill(0.0);
+    let zeros = &*zeros;
+    share(sums.chunks_exact_mut(len).enumerate(), memory, each, |(i, sums), _| {
+        sums.fill(0.0);
+        for line in i * slice..((i + 1) * slice).min(lines) {
+            let images = pass.source.into_iter().product::<usize>();
+            let row = Row {
+                image: &x[line / height * images..][..images],
+                size: pass.source,
+                zeros,
+                vectors,
+                row: line % height,
+                dy: &dy[line * width * channels..][..width * channels],
+            };
+            match kernels {
+                // SAFETY: the CPU has `isa`, and the channels fill a vector of it.
+                Some(kernels) => unsafe { row.add_tiles(grid, kernels, sums) },
+                // SAFETY: the CPU has `isa`, and there are sums for all its vectors.
+                None => unsafe { row.add_points(grid, isa, sums) },
+            }
+        }
+    });
+    add_in_order(sums, total);
+    for (vector, sums) in total.chunks_exact(grid.taps() * lanes(isa)).enumerate() {
+        unpack(sums, lanes(isa), &mut dw[vectors.first(vector) * grid.taps()..]);
+    }
+}
+
+/// The sums of a vector, `[taps, lanes]`, as `[channels, taps]`: of all channels, where fewer fill no vector.
+fn unpack(sums: &[f32], lanes: usize, dw: &mut [f32]) {
+    let taps = sums.len() / lanes;
+    for (lane, dw) in dw.chunks_exact_mut(taps).take(lanes).enumerate() {
+        dw.iter_mut().zip(sums[lane..].iter().step_by(lanes)).for_each(|(dw, &sum)| *dw = sum);
+    }
+}
+
+/// A row of dy with the image of x that it belongs to.
+struct Row<'a> {
+    image: &'a [f32],
+    size: [usize; 3],
+    zeros: &'a [f32],
+    vectors: Vectors,
+    row: usize,
+    dy: &'a [f32],
+}
+
+impl Row<'_> {
+    unsafe fn add_tiles(&self, grid: &Grid, kernels: Widths, sums: &mut [f32]) {
+        let channels = self.size[2];
+        let mut pixels = NO_PIXELS;
+        for points in pieces(grid.columns.size) {
+            let window = Window {
+                image: self.image,
+                size: self.size,
+                first: [
+                    first_source(&grid.rows, self.row),
+                    first_source(&grid.columns, points.start),
+                ],
+                zeros: self.zeros,
+            };
+            window.check();
+            let mut tile = TileGradient {
+                window,
+                pixels: &mut pixels,
+                vectors: self.vectors,
+                taps: grid.rows.taps.len(),
+                dy: &self.dy[points.start * channels..points.end * channels],
+                sums,
+            };
+            // SAFETY: window and dy are as long as the tile needs; the rest is the caller's promise.
+            unsafe { kernels[points.len() - FEWEST](&mut tile) }
+        }
+    }
+
+    unsafe fn add_points(&self, grid: &Grid, isa: Isa, sums: &mut [f32]) {
+        let mut met = Vec::with_capacity(grid.taps());
+        for (column, dy) in self.dy.chunks_exact(self.size[2]).enumerate() {
+            meet(grid, [self.row, column], self.size, &mut met);
+            let point = PointGradient {
+                image: self.image,
+                vectors: self.vectors,
+                met: &met,
+                taps: grid.taps(),
+                dy,
+                sums: &mut *sums,
+            };
+            // SAFETY: `meet` finds pixels of the image; the rest is the caller's promise.
+            unsafe { add_point(isa, point) };
+        }
+    }
+}
+
+/// Points of y next to each other, and what they add to.
+struct TileGradient<'a> {
+    window: Window<'a>,
+    /// Memory for the pointers to the pixels of the window.
+    pixels: &'a mut Pixels,
+    vectors: Vectors,
+    /// Rows of the kernel.
+    taps: usize,
+    /// `[points, C]`
+    dy: &'a [f32],
+    /// `[vectors, rows of taps, columns of taps, lanes]`
+    sums: &'a mut [f32],
+}
+
+tile_kernels! {
+    /// Kernels for taps that lie next to each other.
+    fn tile_gradient = tile(&mut TileGradient<'_>): 3 1, 3 2, 5 1, 5 2, 7 1
+}
+
+#[inline(always)]
+unsafe fn tile<V: Vector, const TAPS: usize, const STEP: usize, const POINTS: usize>(
+    tile: &mut TileGradient<'_>,
+) {
+    let channels = tile.window.size[2];
+    let rows = tile.window.rows(tile.taps);
+    tile.window.point_to(rows.clone(), (POINTS - 1) * STEP + TAPS, tile.pixels);
+    let pixels = &*tile.pixels;
+    for vector in 0..tile.vectors.count() {
+        let at = tile.vectors.first(vector);
+        // SAFETY: the window's pixels and dy have `channels` values, of which a vector from `at` on are
+        // read; the sums of a vector are `taps` rows.
+        unsafe {
+            let mut dy = [V::splat(0.0); POINTS];
+            for (p, dy) in dy.iter_mut().enumerate() {
+                *dy = V::load(tile.dy.as_ptr().add(p * channels + at));
+            }
+            for r in rows.clone() {
+                let at_row = (vector * tile.taps + r) * TAPS * V::LANES;
+                let row = tile.sums.as_mut_ptr().add(at_row);
+                let mut sums = [V::splat(0.0); TAPS];
+                for (t, sum) in sums.iter_mut().enumerate() {
+                    *sum = V::load(row.add(t * V::LANES));
+                }
+                for p in 0..POINTS {
+                    for t in 0..TAPS {
+                        // Neighbours share it: it is loaded once.
+                        let x = V::load(pixels[r][p * STEP + t].add(at));
+                        sums[t] = x.mul_add(dy[p], sums[t]);
+                    }
+                }
+                for (t, sum) in sums.into_iter().enumerate() {
+                    sum.store(row.add(t * V::LANES));
+                }
+            }
+        }
+    }
+}
