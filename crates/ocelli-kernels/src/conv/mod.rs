@@ -83,12 +83,13 @@ pub struct Conv {
 /// What the order of packed weights depends on.
 type Key = (Isa, Algorithm, ConvShape);
 
-/// Forward and backward to the input, by the same kernel.
+/// What computes each pass.
 #[derive(Clone, Debug)]
 enum Kernel {
     Dense { forward: Dense, backward: Dense },
     Depthwise { forward: Depthwise, backward: Depthwise },
     Winograd { forward: Winograd, backward: Winograd, weight: WeightGradient },
+    FoldedWinograd { forward: Winograd, backward: Dense, weight: WeightGradient },
 }
 
 impl Conv {
@@ -121,6 +122,11 @@ impl Conv {
                 backward: Winograd::backward_input(isa, &shape),
                 weight: WeightGradient::new(isa, &shape),
             },
+            Algorithm::FoldedWinograd => Kernel::FoldedWinograd {
+                forward: Winograd::forward(isa, &shape),
+                backward: Dense::backward_input(&shape, isa),
+                weight: WeightGradient::new(isa, &shape),
+            },
             Algorithm::Depthwise => Kernel::Depthwise {
                 forward: Depthwise::forward(&shape),
                 backward: Depthwise::backward_input(&shape),
@@ -134,6 +140,7 @@ impl Conv {
         match self.kernel {
             Kernel::Dense { .. } => Algorithm::Direct,
             Kernel::Winograd { .. } => Algorithm::Winograd,
+            Kernel::FoldedWinograd { .. } => Algorithm::FoldedWinograd,
             Kernel::Depthwise { .. } => Algorithm::Depthwise,
         }
     }
@@ -156,14 +163,18 @@ impl Conv {
         assert_eq!(w.len(), self.shape.w_len(), "length of w for {:?}", self.shape);
         let data = match (&self.kernel, form) {
             (Kernel::Dense { forward, .. }, Form::Forward) => forward.pack(form, &self.shape, w),
-            (Kernel::Dense { backward, .. }, Form::BackwardInput) => {
-                backward.pack(form, &self.shape, w)
-            }
+            (
+                Kernel::Dense { backward, .. } | Kernel::FoldedWinograd { backward, .. },
+                Form::BackwardInput,
+            ) => backward.pack(form, &self.shape, w),
             (Kernel::Depthwise { forward, .. }, Form::Forward) => forward.pack(&self.shape, w),
             (Kernel::Depthwise { backward, .. }, Form::BackwardInput) => {
                 backward.pack(&self.shape, w)
             }
-            (Kernel::Winograd { forward, .. }, Form::Forward) => forward.pack(w),
+            (
+                Kernel::Winograd { forward, .. } | Kernel::FoldedWinograd { forward, .. },
+                Form::Forward,
+            ) => forward.pack(w),
             (Kernel::Winograd { backward, .. }, Form::BackwardInput) => backward.pack(w),
         };
         Packed { form, key: self.key(form), data }
@@ -219,7 +230,9 @@ impl Conv {
         match &self.kernel {
             Kernel::Dense { forward, .. } => forward.run(operands, y, scratch),
             Kernel::Depthwise { forward, .. } => forward.run(operands, y, scratch),
-            Kernel::Winograd { forward, .. } => forward.run(operands, y, scratch),
+            Kernel::Winograd { forward, .. } | Kernel::FoldedWinograd { forward, .. } => {
+                forward.run(operands, y, scratch)
+            }
         }
     }
 
@@ -233,7 +246,9 @@ impl Conv {
         assert_eq!(dx.len(), self.shape.x_len(), "length of dx for {:?}", self.shape);
         let operands = Operands { source: dy, weights: &w.data, bias: None };
         match &self.kernel {
-            Kernel::Dense { backward, .. } => backward.run(operands, dx, scratch),
+            Kernel::Dense { backward, .. } | Kernel::FoldedWinograd { backward, .. } => {
+                backward.run(operands, dx, scratch)
+            }
             Kernel::Depthwise { backward, .. } => backward.run(operands, dx, scratch),
             Kernel::Winograd { backward, .. } => backward.run(operands, dx, scratch),
         }
@@ -255,7 +270,9 @@ impl Conv {
             Kernel::Depthwise { .. } => {
                 depthwise_weight::backward_weight(&self.shape, x, dy, dw, scratch)
             }
-            Kernel::Winograd { weight, .. } => weight.run(x, dy, dw, scratch),
+            Kernel::Winograd { weight, .. } | Kernel::FoldedWinograd { weight, .. } => {
+                weight.run(x, dy, dw, scratch)
+            }
         }
     }
 

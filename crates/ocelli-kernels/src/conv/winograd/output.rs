@@ -1,7 +1,7 @@
 //! From points to pixels: the transform of products to the tiles of the target.
 
-use super::memory::{Layout, SharedMut, by_size};
-use super::points::{POINTS, outputs, uses};
+use super::memory::{Layout, SharedMut};
+use super::points::{F43, F44, Family, Transforms, by_family, by_size};
 use super::tiles::Block;
 use crate::simd::{Vector, for_each_isa};
 use std::ops::Range;
@@ -41,6 +41,16 @@ struct Place<'a> {
 
 #[inline(always)]
 unsafe fn strip_of_outputs<V: Vector>(job: &FromPoints<'_>, channels: Range<usize>, strip: usize) {
+    // SAFETY: the caller's promise.
+    unsafe { by_family!(job.block.family(), write_strip[V](job, channels, strip)) }
+}
+
+#[inline(always)]
+unsafe fn write_strip<V: Vector, F: Transforms<P, R>, const P: usize, const R: usize>(
+    job: &FromPoints<'_>,
+    channels: Range<usize>,
+    strip: usize,
+) {
     let [height, width, depth] = job.size;
     let (image, row) = job.block.strip(strip);
     let from = job.products[..job.layout.len()].as_ptr();
@@ -54,7 +64,7 @@ unsafe fn strip_of_outputs<V: Vector>(job: &FromPoints<'_>, channels: Range<usiz
         // SAFETY: the range holds the tile, and the layout the place.
         unsafe {
             let from = from.add(job.layout.at(place, 0));
-            by_size!(row.outputs, column.outputs, write_tile[V](&tile, from, to));
+            by_size!(row.outputs, column.outputs, write_tile[V, F, P, R](&tile, from, to));
         }
     }
 }
@@ -62,11 +72,14 @@ unsafe fn strip_of_outputs<V: Vector>(job: &FromPoints<'_>, channels: Range<usiz
 /// # Safety
 /// `from` must be a tile of the products, `to` its first pixel in the target.
 #[inline(always)]
-unsafe fn write_tile<V: Vector, const I: usize, const J: usize>(
+unsafe fn write_tile<V, F, const P: usize, const R: usize, const I: usize, const J: usize>(
     tile: &Place<'_>,
     from: *const f32,
     to: *mut f32,
-) {
+) where
+    V: Vector,
+    F: Transforms<P, R>,
+{
     let [_, width, depth] = tile.job.size;
     let stride = tile.job.layout.point_len();
     let channels = tile.channels.len();
@@ -81,15 +94,15 @@ unsafe fn write_tile<V: Vector, const I: usize, const J: usize>(
                 }
                 None => zero,
             };
-            let mut half = [[zero; POINTS]; 4];
-            for j in 0..POINTS {
-                let mut column = [zero; POINTS];
+            let mut half = [[zero; P]; 4];
+            for j in 0..P {
+                let mut column = [zero; P];
                 for (i, value) in column.iter_mut().enumerate() {
-                    if uses(I, i) && uses(J, j) {
-                        *value = V::load(from.add(first + (i * POINTS + j) * stride));
+                    if F::FAMILY.uses(I, i) && F::FAMILY.uses(J, j) {
+                        *value = V::load(from.add(first + (i * P + j) * stride));
                     }
                 }
-                for (row, value) in half.iter_mut().zip(outputs::<V, I>(column)) {
+                for (row, value) in half.iter_mut().zip(F::outputs::<V, I>(column)) {
                     row[j] = value;
                 }
             }
@@ -97,7 +110,7 @@ unsafe fn write_tile<V: Vector, const I: usize, const J: usize>(
             for (i, row) in half.into_iter().enumerate().take(I) {
                 if i < tile.inside[0] {
                     let to = to.add(i * width * depth + first);
-                    let row = outputs::<V, J>(row);
+                    let row = F::outputs::<V, J>(row);
                     for (j, value) in row.into_iter().enumerate().take(J) {
                         if j < tile.inside[1] {
                             store(value.add(bias), to.add(j * depth), channels - first);
@@ -114,7 +127,7 @@ unsafe fn write_tile<V: Vector, const I: usize, const J: usize>(
 /// # Safety
 /// As many must be writable.
 #[inline(always)]
-pub(super) unsafe fn store<V: Vector>(value: V, to: *mut f32, count: usize) {
+unsafe fn store<V: Vector>(value: V, to: *mut f32, count: usize) {
     // SAFETY: the caller's promise.
     unsafe {
         if count >= V::LANES {
