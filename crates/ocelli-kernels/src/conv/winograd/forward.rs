@@ -1,6 +1,6 @@
 //! Forward and backward to the input: data to points, products at every point, points to pixels.
 
-use super::frame::Frame;
+use super::frame::{Frame, Grid};
 use super::input::{Images, ToPoints, transform_data};
 use super::kernel::{Expand, Panel, expand};
 use super::memory::{Layout, SharedMut};
@@ -44,9 +44,8 @@ pub(in crate::conv) struct Winograd {
     schedule: Schedule,
     panel: Panel,
     shape: ConvShape,
-    source: [usize; 3],
-    target: [usize; 3],
-    offset: [isize; 2],
+    source: Grid,
+    target: Grid,
     tiling: Tiling,
     /// Most strips in a block.
     strips: usize,
@@ -57,40 +56,42 @@ pub(in crate::conv) struct Winograd {
 impl Winograd {
     pub fn forward(isa: Isa, shape: &ConvShape) -> Self {
         let [rows, columns] = shape.output();
-        let (source, offset) = Frame::new(shape).source(shape);
-        let target = [rows, columns, shape.out_channels];
-        Self::new(isa, Form::Forward, shape, [source, target], offset)
+        let frame = Frame::new(shape);
+        let source = frame.source(shape);
+        let target = Grid { size: [rows, columns, shape.out_channels], offset: [0, 0], step: 1 };
+        let channels = [frame.depth(), shape.out_channels];
+        Self::new(isa, Form::Forward, shape, [source, target], channels)
     }
 
-    /// Of a convolution with stride 1.
+    /// Of an odd kernel.
     pub fn backward_input(isa: Isa, shape: &ConvShape) -> Self {
         let [rows, columns] = shape.output();
-        let source = [rows, columns, shape.out_channels];
-        let target = [shape.height, shape.width, shape.in_channels];
-        let padding = [shape.padding.top, shape.padding.left];
-        let offset = padding.map(|p| p as isize - 2);
-        Self::new(isa, Form::BackwardInput, shape, [source, target], offset)
+        let (target, offset) = Frame::new(shape).target(shape);
+        let source = Grid { size: [rows, columns, shape.out_channels], offset, step: 1 };
+        let channels = [shape.out_channels, shape.in_channels];
+        Self::new(isa, Form::BackwardInput, shape, [source, target], channels)
     }
 
     fn new(
         isa: Isa,
         form: Form,
         shape: &ConvShape,
-        [source, target]: [[usize; 3]; 2],
-        offset: [isize; 2],
+        [source, target]: [Grid; 2],
+        channels: [usize; 2],
     ) -> Self {
-        let channels = [source[2], target[2]];
-        let schedule =
-            if channels[0] * channels[1] < MANY { Schedule::Blocks } else { Schedule::Panels };
         let frame = Frame::new(shape);
         let (points, batch) = (frame.family.all(), shape.batch);
-        let tiling = Tiling::new(frame.family, [target[0], target[1]]);
+        let tiling = Tiling::new(frame.family, target.squares());
         let tile = Tile::for_columns(isa, channels[1]);
         let panel = Panel { form, frame, channels, width: tile.columns() };
+        let schedule = if channels[0] * channels[1] * panel.phases() < MANY {
+            Schedule::Blocks
+        } else {
+            Schedule::Panels
+        };
         let (strips, group) = (1, GROUP);
         let shape = *shape;
-        let mut plan =
-            Self { tile, schedule, panel, shape, source, target, offset, tiling, strips, group };
+        let mut plan = Self { tile, schedule, panel, shape, source, target, tiling, strips, group };
         let tiles = match schedule {
             Schedule::Blocks => {
                 let all = batch * tiling.rows.tiles() * tiling.columns.tiles();
@@ -157,7 +158,8 @@ impl Winograd {
         let each = apart(data + products);
         let blocks = self.blocks();
         let memory_len = count(blocks.clone().count()) * each;
-        let [zero, folded, memory] = scratch.parts([self.source[2], self.folded_len(), memory_len]);
+        let [zero, folded, memory] =
+            scratch.parts([self.source.size[2], self.folded_len(), memory_len]);
         zero.fill(0.0);
         let images = self.images(operands.source, folded, zero);
         let mut rest = target;
@@ -181,7 +183,7 @@ impl Winograd {
             ];
             let target = SharedMut::new(target);
             for (i, panel) in operands.weights.chunks_exact(self.panel.len()).enumerate() {
-                self.multiply(&block, data, panel, products, &mut ahead);
+                self.multiply(&block, data, (i, panel), products, &mut ahead);
                 self.write(&block, products, i, operands.bias, (target, origin));
             }
         });
@@ -197,7 +199,7 @@ impl Winograd {
         let group = groups.clone().map(|group| group.len()).max().unwrap_or(0);
         let most = count(self.panel.count().max(group * self.strips));
         let [zero, folded, all, memory] =
-            scratch.parts([self.source[2], self.folded_len(), group * data, most * each]);
+            scratch.parts([self.source.size[2], self.folded_len(), group * data, most * each]);
         zero.fill(0.0);
         let images = self.images(operands.source, folded, zero);
         let target = SharedMut::new(target);
@@ -215,7 +217,7 @@ impl Winograd {
                 let (panel, products) = memory.split_at_mut(apart(self.panel.len()));
                 self.expand(taps, panel);
                 for (data, block) in all.chunks_exact(data).zip(blocks) {
-                    self.multiply(block, data, panel, products, &mut []);
+                    self.multiply(block, data, (i, panel), products, &mut []);
                     self.write(block, products, i, operands.bias, (target, 0));
                 }
             });
@@ -244,29 +246,33 @@ impl Winograd {
         &self,
         block: &Block,
         data: &[f32],
-        panel: &[f32],
+        (index, panel): (usize, &[f32]),
         products: &mut [f32],
         ahead: &mut [Prefetch],
     ) {
         let kernels = rows_kernels(self.tile);
         let (from, to) = (self.data_layout(block.tiles()), self.product_layout(block.tiles()));
-        let depth = self.panel.channels[0];
         for point in 0..self.tiling.family.all() {
-            let panel = &panel[point * self.panel.point_len()..][..depth * self.panel.width];
+            let live = self.panel.live(index, point);
+            if live.is_empty() {
+                continue;
+            }
+            let panel = &panel[point * self.panel.point_len()..];
+            let panel = &panel[live.start * self.panel.width..live.end * self.panel.width];
             let data = &data[point * from.point_len()..][..from.point_len()];
             let products = &mut products[point * to.point_len()..][..to.point_len()];
             for tiles in self.tile.cut(block.owners(point)) {
                 ahead.iter_mut().for_each(Prefetch::step);
                 let job = Rows {
-                    depth,
-                    a: data[from.at(tiles.start, 0)..from.at(tiles.end, 0)].as_ptr(),
+                    depth: live.len(),
+                    a: data[from.at(tiles.start, live.start)..from.at(tiles.end, 0)].as_ptr(),
                     a_stride: from.width,
                     panel: panel.as_ptr(),
                     c: products[to.at(tiles.start, 0)..to.at(tiles.end, 0)].as_mut_ptr(),
                     c_stride: to.width,
                 };
-                // SAFETY: the slices hold as many rows as the kernel has; a row of the data is at least
-                // `depth` long, one of the products as wide as the tile.
+                // SAFETY: the slices hold as many rows as the kernel has; a row of the data holds
+                // the live channels, one of the products as wide as the tile.
                 unsafe { kernels[tiles.len() - 1](&job) }
             }
         }
@@ -294,7 +300,13 @@ impl Winograd {
         (to, origin): (SharedMut<'_>, usize),
     ) {
         let layout = self.product_layout(block.tiles());
-        let job = FromPoints { block, layout, products, size: self.target, to, origin, bias };
+        let phase = self.panel.phase(panel);
+        let finite = match self.panel.form {
+            Form::Forward => [false; 2],
+            Form::BackwardInput => self.panel.frame.finite(phase),
+        };
+        let grid = self.target;
+        let job = FromPoints { block, layout, products, grid, phase, finite, to, origin, bias };
         for strip in block.strips.clone() {
             // SAFETY: the CPU has the plan's instruction set; a row of the layout is one tile wide; panels
             // and blocks write different channels and pixels.
@@ -307,7 +319,7 @@ impl Winograd {
             Form::Forward => self.panel.frame.fold(&self.shape, source, folded),
             Form::BackwardInput => source,
         };
-        Images { pixels, size: self.source, offset: self.offset, zero }
+        Images { pixels, grid: self.source, zero }
     }
 
     fn folded_len(&self) -> usize {
@@ -335,11 +347,13 @@ impl Winograd {
 
     /// The elements of the target that some strips cover.
     fn pixels(&self, strips: &Range<usize>) -> Range<usize> {
-        let [height, width, channels] = self.target;
+        let [height, width, channels] = self.target.size;
+        let Grid { offset, step, .. } = self.target;
         let per_image = self.tiling.rows.tiles();
         let line = |strip: usize| {
             let (image, tile) = (strip / per_image, strip % per_image);
-            (image * height + self.tiling.rows.run(tile).start) * width * channels
+            let row = self.tiling.rows.run(tile).start * step;
+            (image * height + row.saturating_add_signed(offset[0])) * width * channels
         };
         line(strips.start)..line(strips.end)
     }

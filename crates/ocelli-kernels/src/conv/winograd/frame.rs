@@ -2,12 +2,61 @@
 //!
 //! One of stride 2 with 7 x 7 weights is one of stride 1 with 4 x 4 weights on folded images: the pixels of
 //! each 2 x 2 square, side by side, are one pixel of four times the channels. Weights beyond the kernel, which
-//! the squares of an odd kernel have, are zeros.
+//! the squares of an odd kernel have, are zeros; and where the last one of an axis is, so are all products at
+//! infinity, which are left out. Of 3 x 3 weights, 81 products per 4 x 4 outputs remain instead of 144.
+//!
+//! Backward, the four pixels of a square of dx are four convolutions of dy with stride 1.
 
 use super::points::Family;
 use crate::conv::ConvShape;
 use rayon::prelude::*;
 use std::ops::Range;
+
+/// Every `step`-th pixel of images `[rows, columns, channels]`, for each pixel of a square.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Grid {
+    pub size: [usize; 3],
+    /// The first square; negative where it begins outside the image.
+    pub offset: [isize; 2],
+    pub step: usize,
+}
+
+impl Grid {
+    /// Pixels of a square.
+    pub fn phases(&self) -> usize {
+        self.step * self.step
+    }
+
+    /// Row and column of a pixel in its square.
+    pub fn pixel(&self, phase: usize) -> [usize; 2] {
+        if self.step == 1 { [0, 0] } else { SQUARE[phase] }
+    }
+
+    /// The first of these pixels, if squares are read forwards.
+    pub fn first(&self, phase: usize) -> [isize; 2] {
+        let pixel = self.pixel(phase);
+        [0, 1].map(|axis| self.offset[axis] + pixel[axis] as isize)
+    }
+
+    /// The same if they are read backwards.
+    pub fn first_backwards(&self, phase: usize) -> [isize; 2] {
+        let pixel = self.pixel(phase);
+        [0, 1].map(|axis| self.offset[axis] + self.step as isize - 1 - pixel[axis] as isize)
+    }
+
+    /// Squares that it takes to cover the image.
+    pub fn squares(&self) -> [usize; 2] {
+        [0, 1].map(|axis| {
+            (self.size[axis].wrapping_add_signed(-self.offset[axis])).div_ceil(self.step)
+        })
+    }
+}
+
+/// The pixels of a square, rows and columns of it, in the order of their channels. So those that are not zero
+/// at a point stand side by side, whatever the point.
+const SQUARE: [[usize; 2]; 4] = [[0, 1], [0, 0], [1, 0], [1, 1]];
+/// Images with whole lines of channels are read where they are.
+const WHOLE: usize = 16;
 
 /// How weights and pixels are folded; with stride 1 they stay as they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +73,7 @@ impl Frame {
     pub fn family(shape: &ConvShape) -> Option<Family> {
         match (shape.stride, shape.kernel) {
             ([1, 1], [3, 3]) => Some(Family::F43),
+            ([2, 2], [3, 3]) => Some(Family::F42),
             ([2, 2], [5, 5] | [6, 6]) => Some(Family::F43),
             ([2, 2], [7, 7] | [8, 8]) => Some(Family::F44),
             _ => None,
@@ -49,22 +99,55 @@ impl Frame {
         self.kernel * self.kernel * self.channels
     }
 
+    /// Convolutions that the pixels of a square make: 4, or 1.
+    pub fn phases(&self) -> usize {
+        self.stride * self.stride
+    }
+
+    /// Row and column of a pixel in its square.
+    pub fn pixel(&self, phase: usize) -> [usize; 2] {
+        if self.stride == 1 { [0, 0] } else { SQUARE[phase] }
+    }
+
     /// Where in the kernel a folded weight begins, if it is one.
     pub fn weight(&self, phase: usize, tap: usize) -> Option<usize> {
-        let taps = self.family.taps();
-        let row = tap / taps * self.stride + phase / self.stride;
-        let column = tap % taps * self.stride + phase % self.stride;
+        let (taps, [row, column]) = (self.family.taps(), self.pixel(phase));
+        let row = tap / taps * self.stride + row;
+        let column = tap % taps * self.stride + column;
         let inside = row < self.kernel && column < self.kernel;
-        inside.then_some((row * self.kernel + column) * self.channels)
+        inside.then_some(row * self.kernel + column)
+    }
+
+    /// The same for the gradient of the input, which reads the kernel from its end. An odd one.
+    pub fn weight_backward(&self, phase: usize, tap: usize) -> Option<usize> {
+        let (last, [row, column]) = (self.family.taps() - 1, self.pixel(phase));
+        let row = ((last - tap / (last + 1)) * self.stride).checked_sub(row)?;
+        let column = ((last - tap % (last + 1)) * self.stride).checked_sub(column)?;
+        Some(row * self.kernel + column)
+    }
+
+    /// Whether the weights of a pixel are zeros at infinity, along rows and columns.
+    pub fn finite(&self, phase: usize) -> [bool; 2] {
+        self.pixel(phase).map(|at| at + 1 == self.stride && self.kernel % self.stride == 1)
+    }
+
+    /// Whether they are zeros at a point.
+    pub fn vanishes(&self, phase: usize, point: usize) -> bool {
+        let (points, [rows, columns]) = (self.family.points(), self.finite(phase));
+        rows && point / points + 1 == points || columns && point % points + 1 == points
+    }
+
+    /// The folded channels whose weights are not zeros at a point.
+    pub fn live(&self, point: usize) -> Range<usize> {
+        let mut live = (0..self.phases()).filter(|&phase| !self.vanishes(phase, point));
+        let first = live.next().unwrap_or(0);
+        first * self.channels..(live.last().unwrap_or(first) + 1) * self.channels
     }
 
     /// Cuts folded channels by the pixel of the square that they belong to: the number of that pixel, its
     /// channels, and their position among those given.
-    pub fn phases(
-        self,
-        folded: Range<usize>,
-    ) -> impl Iterator<Item = (usize, Range<usize>, usize)> {
-        (0..self.stride * self.stride).filter_map(move |phase| {
+    pub fn parts(self, folded: Range<usize>) -> impl Iterator<Item = (usize, Range<usize>, usize)> {
+        (0..self.phases()).filter_map(move |phase| {
             let start = phase * self.channels;
             let part = folded.start.max(start)..folded.end.min(start + self.channels);
             let at = part.start.wrapping_sub(folded.start);
@@ -72,29 +155,56 @@ impl Frame {
         })
     }
 
-    /// Rows, columns and channels of the images that are read, and where the first output reads.
-    pub fn source(&self, shape: &ConvShape) -> ([usize; 3], [isize; 2]) {
-        if self.stride == 1 {
-            let padding = [shape.padding.top, shape.padding.left];
-            let size = [shape.height, shape.width, shape.in_channels];
-            return (size, padding.map(|padding| -(padding as isize)));
+    /// Whether pixels must be copied to stand side by side.
+    fn folds(&self) -> bool {
+        self.stride > 1 && !self.channels.is_multiple_of(WHOLE)
+    }
+
+    /// Channels of the pixels that the transforms see.
+    pub fn depth(&self) -> usize {
+        self.phases() * self.channels
+    }
+
+    /// The grid of x, or of the images that it was folded to.
+    pub fn source(&self, shape: &ConvShape) -> Grid {
+        if self.folds() {
+            let [rows, columns] = shape.output().map(|outputs| outputs + self.family.taps() - 1);
+            return Grid { size: [rows, columns, self.depth()], offset: [0, 0], step: 1 };
         }
-        let [rows, columns] = shape.output().map(|outputs| outputs + self.family.taps() - 1);
-        ([rows, columns, self.stride * self.stride * self.channels], [0, 0])
+        let offset = [shape.padding.top, shape.padding.left].map(|padding| -(padding as isize));
+        let size = [shape.height, shape.width, shape.in_channels];
+        Grid { size, offset, step: self.stride }
+    }
+
+    /// The grid of dx, and what the first output of each of its axes reads of dy.
+    pub fn target(&self, shape: &ConvShape) -> (Grid, [isize; 2]) {
+        let last = self.family.taps() as isize - 1;
+        let padding = [shape.padding.top, shape.padding.left].map(|padding| padding as isize);
+        // Squares may begin a pixel before the image.
+        let offset = padding.map(|p| if self.stride == 1 { 0 } else { p % 2 - 1 });
+        let stride = self.stride as isize;
+        let reads = padding.map(|p| (p + stride - 1) / stride - last);
+        let size = [shape.height, shape.width, shape.in_channels];
+        (Grid { size, offset, step: self.stride }, reads)
+    }
+
+    /// Channels of an input pixel.
+    pub fn channels(&self) -> usize {
+        self.channels
     }
 
     /// Elements that [`fold`](Self::fold) writes.
     pub fn folded_len(&self, shape: &ConvShape) -> usize {
-        let ([rows, columns, channels], _) = self.source(shape);
-        if self.stride == 1 { 0 } else { shape.batch * rows * columns * channels }
+        let [rows, columns, channels] = self.source(shape).size;
+        if self.folds() { shape.batch * rows * columns * channels } else { 0 }
     }
 
     /// Images of x as they are read: x itself, or folded into `to`.
     pub fn fold<'a>(&self, shape: &ConvShape, x: &'a [f32], to: &'a mut [f32]) -> &'a [f32] {
-        if self.stride == 1 {
+        if !self.folds() {
             return x;
         }
-        let ([rows, columns, channels], _) = self.source(shape);
+        let [rows, columns, channels] = self.source(shape).size;
         let line = shape.width * shape.in_channels;
         to.par_chunks_exact_mut(columns * channels).enumerate().for_each(|(index, to)| {
             let (image, row) = (index / rows, index % rows);
@@ -104,39 +214,31 @@ impl Frame {
                     .filter(|&row| row < shape.height)
                     .map(|row| &x[(image * shape.height + row) * line..][..line]);
                 let pairs = to.chunks_exact_mut(channels / 2).skip(half).step_by(2);
-                fold_line(from, shape.padding.left, shape.in_channels, pairs);
+                fold_line(from, shape.padding.left, SQUARE[2 * half], pairs);
             }
         });
         to
     }
 }
 
-/// Writes the pixels of a line, which begins with `left` zeros, to pairs; zeros where there are none.
+/// Writes the pixels of a line, which begins with `left` zeros, to pairs, zeros where there are none. The
+/// pixel `first` of its two is the first of a pair.
 fn fold_line<'a>(
     line: Option<&[f32]>,
     left: usize,
-    channels: usize,
+    [_, first]: [usize; 2],
     pairs: impl Iterator<Item = &'a mut [f32]>,
 ) {
-    let Some(line) = line else {
-        return pairs.for_each(|pair| pair.fill(0.0));
-    };
     for (i, pair) in pairs.enumerate() {
-        let start = (2 * i).checked_sub(left).map(|pixel| pixel * channels);
-        match start.and_then(|start| line.get(start..start + 2 * channels)) {
-            Some(both) => match (pair.first_chunk_mut::<6>(), both.first_chunk::<6>()) {
+        let channels = pair.len() / 2;
+        for (j, to) in pair.chunks_exact_mut(channels).enumerate() {
+            let start = (2 * i + (j ^ first)).checked_sub(left).map(|pixel| pixel * channels);
+            let from = line.zip(start).and_then(|(line, at)| line.get(at..at + channels));
+            match (from, to.first_chunk_mut::<3>()) {
                 // Colour images: no call for so few bytes.
-                (Some(pair), Some(both)) if channels == 3 => *pair = *both,
-                _ => pair.copy_from_slice(both),
-            },
-            None => {
-                for (pixel, to) in (2 * i..).zip(pair.chunks_exact_mut(channels)) {
-                    let start = pixel.checked_sub(left).map(|pixel| pixel * channels);
-                    match start.and_then(|start| line.get(start..start + channels)) {
-                        Some(from) => to.copy_from_slice(from),
-                        None => to.fill(0.0),
-                    }
-                }
+                (Some(&[r, g, b]), Some(to)) => *to = [r, g, b],
+                (Some(from), _) => to.copy_from_slice(from),
+                (None, _) => to.fill(0.0),
             }
         }
     }

@@ -1,17 +1,16 @@
 //! From pixels to points: the transforms of the tiles of x and of dy.
 
+use super::frame::Grid;
 use super::memory::{Layout, SharedMut};
-use super::points::{F43, F44, Family, Transforms, by_family, by_size};
+use super::points::{F42, F43, F44, Family, Transforms, by_family, by_size};
 use super::tiles::Block;
 use crate::simd::{Vector, for_each_isa};
 
-/// Images `[rows, columns, channels]` that tiles are read from.
+/// Images that tiles are read from.
 #[derive(Clone, Copy)]
 pub(super) struct Images<'a> {
     pub pixels: &'a [f32],
-    pub size: [usize; 3],
-    /// The pixel that the first output reads first; negative where that is padding.
-    pub offset: [isize; 2],
+    pub grid: Grid,
     /// What a pixel outside the image holds: as many zeros as channels.
     pub zero: &'a [f32],
 }
@@ -113,17 +112,19 @@ unsafe fn strip_of<V: Vector, T: Transform, F: Transforms<P, R>, const P: usize,
     index: usize,
 ) {
     let images = &job.images;
-    let channels = images.size[2];
+    let channels = images.grid.size[2];
     let to = job.to.range(0, job.layout.len());
     let (image, row) = job.block.strip(index);
-    let rows = images.rows::<P>(image, row.start);
-    for (place, column) in job.block.tiles_of(index) {
-        let pixels = images.under(&rows, column.start);
-        // SAFETY: a pixel has `channels` values; the place is one of the layout's, which `to` has room for.
-        unsafe {
-            let to = to.add(job.layout.at(place, 0));
-            let layout = &job.layout;
-            by_size!(row.outputs, column.outputs, tile[V, T, F, P, R](&pixels, channels, to, layout));
+    for phase in 0..images.grid.phases() {
+        let first = images.grid.first(phase);
+        let rows = images.rows::<P>(image, row.start, first[0]);
+        for (place, column) in job.block.tiles_of(index) {
+            let pixels = images.under(&rows, column.start, first[1]);
+            let to = Place { to, layout: &job.layout, place, channel: phase * channels };
+            // SAFETY: a pixel has `channels` values; the place is one of the layout's, which `to` has room for.
+            unsafe {
+                by_size!(row.outputs, column.outputs, tile[V, T, F, P, R](&pixels, channels, to));
+            }
         }
     }
 }
@@ -131,10 +132,17 @@ unsafe fn strip_of<V: Vector, T: Transform, F: Transforms<P, R>, const P: usize,
 impl<'a> Images<'a> {
     /// The rows of pixels below a tile that begins at an output row; none where that is padding.
     #[inline(always)]
-    fn rows<const P: usize>(&self, image: usize, start: usize) -> [Option<&'a [f32]>; P] {
-        let [height, width, channels] = self.size;
+    fn rows<const P: usize>(
+        &self,
+        image: usize,
+        start: usize,
+        first: isize,
+    ) -> [Option<&'a [f32]>; P] {
+        let [height, width, channels] = self.grid.size;
         std::array::from_fn(|i| {
-            let row = (start + i).checked_add_signed(self.offset[0]).filter(|&row| row < height)?;
+            let row = ((start + i) * self.grid.step)
+                .checked_add_signed(first)
+                .filter(|&row| row < height)?;
             Some(&self.pixels[(image * height + row) * width * channels..][..width * channels])
         })
     }
@@ -145,11 +153,14 @@ impl<'a> Images<'a> {
         &self,
         rows: &[Option<&'a [f32]>; P],
         start: usize,
+        first: isize,
     ) -> [[*const f32; P]; P] {
-        let [_, width, channels] = self.size;
+        let [_, width, channels] = self.grid.size;
         let zero = self.zero[..channels].as_ptr();
         let columns: [Option<usize>; P] = std::array::from_fn(|j| {
-            (start + j).checked_add_signed(self.offset[1]).filter(|&column| column < width)
+            ((start + j) * self.grid.step)
+                .checked_add_signed(first)
+                .filter(|&column| column < width)
         });
         let mut pixels = [[zero; P]; P];
         for (row, pixels) in rows.iter().zip(&mut pixels) {
@@ -163,16 +174,24 @@ impl<'a> Images<'a> {
     }
 }
 
+/// Where the points of a tile go.
+struct Place<'a> {
+    to: *mut f32,
+    layout: &'a Layout,
+    place: usize,
+    /// The first of its channels.
+    channel: usize,
+}
+
 /// Transforms one tile, a vector of channels after the other.
 ///
 /// # Safety
-/// The pixels must hold `channels` values, and `to` must have room for a tile in this layout.
+/// The pixels must hold `channels` values, and the place must have room for them.
 #[inline(always)]
 unsafe fn tile<V, T, F, const P: usize, const R: usize, const I: usize, const J: usize>(
     pixels: &[[*const f32; P]; P],
     channels: usize,
-    to: *mut f32,
-    layout: &Layout,
+    place: Place<'_>,
 ) where
     V: Vector,
     T: Transform,
@@ -192,7 +211,8 @@ unsafe fn tile<V, T, F, const P: usize, const R: usize, const I: usize, const J:
                     row[j] = value;
                 }
             }
-            let to = to.add(layout.at(0, first));
+            let layout = place.layout;
+            let to = place.to.add(layout.at(place.place, place.channel + first));
             for (i, row) in half.into_iter().enumerate() {
                 let row = T::apply::<V, F, P, R, J>(row);
                 for (j, value) in row.into_iter().enumerate() {

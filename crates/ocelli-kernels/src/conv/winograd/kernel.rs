@@ -6,7 +6,7 @@
 
 use super::frame::Frame;
 use super::memory::LINE;
-use super::points::{F43, F44, Family, Transforms, by_family};
+use super::points::{F42, F43, F44, Family, Transforms, by_family};
 use crate::conv::Form;
 use crate::simd::{Vector, for_each_isa};
 use std::ops::Range;
@@ -27,12 +27,39 @@ pub(super) struct Panel {
 
 impl Panel {
     pub fn count(&self) -> usize {
+        self.phases() * self.per_phase()
+    }
+
+    /// Pixels of a square that have panels of their own.
+    pub fn phases(&self) -> usize {
+        match self.form {
+            Form::Forward => 1,
+            Form::BackwardInput => self.frame.phases(),
+        }
+    }
+
+    fn per_phase(&self) -> usize {
         self.channels[1].div_ceil(self.width)
+    }
+
+    /// Which of them a panel belongs to.
+    pub fn phase(&self, panel: usize) -> usize {
+        panel / self.per_phase()
     }
 
     /// The target channels of a panel.
     pub fn outputs(&self, panel: usize) -> Range<usize> {
-        panel * self.width..((panel + 1) * self.width).min(self.channels[1])
+        let start = panel % self.per_phase() * self.width;
+        start..(start + self.width).min(self.channels[1])
+    }
+
+    /// The source channels that have products at a point; none where the panel's weights are zeros.
+    pub fn live(&self, panel: usize, point: usize) -> Range<usize> {
+        match self.form {
+            Form::Forward => self.frame.live(point),
+            Form::BackwardInput if self.frame.vanishes(self.phase(panel), point) => 0..0,
+            Form::BackwardInput => 0..self.channels[0],
+        }
     }
 
     pub fn point_len(&self) -> usize {
@@ -54,19 +81,25 @@ impl Panel {
         for (tap, taps) in taps.chunks_exact_mut(inputs.len() * self.width).enumerate() {
             match self.form {
                 Form::Forward => {
-                    for (phase, inputs, at) in self.frame.phases(inputs.clone()) {
+                    for (phase, inputs, at) in self.frame.parts(inputs.clone()) {
                         let taps = &mut taps[at * self.width..][..inputs.len() * self.width];
                         match self.frame.weight(phase, tap) {
-                            Some(at) => self.transpose(&w[at..], outputs.clone(), inputs, taps),
+                            Some(weight) => {
+                                let w = &w[weight * self.frame.channels()..];
+                                self.transpose(w, outputs.clone(), inputs, taps)
+                            }
                             None => taps.fill(0.0),
                         }
                     }
                 }
                 Form::BackwardInput => {
-                    let all = self.frame.taps();
+                    let weight = self.frame.weight_backward(self.phase(panel), tap);
                     for (input, row) in inputs.clone().zip(taps.chunks_exact_mut(self.width)) {
-                        // Turned by 180 degrees.
-                        let start = (input * all + all - 1 - tap) * self.channels[1];
+                        let Some(weight) = weight else {
+                            row.fill(0.0);
+                            continue;
+                        };
+                        let start = input * self.frame.weights() + weight * self.channels[1];
                         let (row, none) = row.split_at_mut(outputs.len());
                         row.copy_from_slice(&w[start..][outputs.clone()]);
                         none.fill(0.0);

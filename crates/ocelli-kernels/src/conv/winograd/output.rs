@@ -1,8 +1,9 @@
 //! From points to pixels: the transform of products to the tiles of the target.
 
+use super::frame::Grid;
 use super::memory::{Layout, SharedMut};
-use super::points::{F43, F44, Family, Transforms, by_family, by_size};
-use super::tiles::Block;
+use super::points::{F42, F43, F44, Family, Transforms, by_family, by_size};
+use super::tiles::{Block, Run};
 use crate::simd::{Vector, for_each_isa};
 use std::ops::Range;
 
@@ -13,8 +14,11 @@ pub(super) struct FromPoints<'a> {
     pub layout: Layout,
     /// As many as the layout says.
     pub products: &'a [f32],
-    /// Rows, columns and channels of a target image.
-    pub size: [usize; 3],
+    pub grid: Grid,
+    /// The pixel of a square of the target that these products make.
+    pub phase: usize,
+    /// Whether there are none at infinity, along rows and columns.
+    pub finite: [bool; 2],
     /// The target, from element `origin` on.
     pub to: SharedMut<'a>,
     pub origin: usize,
@@ -36,7 +40,7 @@ struct Place<'a> {
     job: &'a FromPoints<'a>,
     channels: Range<usize>,
     /// Rows and columns that are written.
-    inside: [usize; 2],
+    inside: [Range<usize>; 2],
 }
 
 #[inline(always)]
@@ -51,17 +55,30 @@ unsafe fn write_strip<V: Vector, F: Transforms<P, R>, const P: usize, const R: u
     channels: Range<usize>,
     strip: usize,
 ) {
-    let [height, width, depth] = job.size;
+    let [height, width, depth] = job.grid.size;
+    let step = job.grid.step;
     let (image, row) = job.block.strip(strip);
     let from = job.products[..job.layout.len()].as_ptr();
+    let first = job.grid.first_backwards(job.phase);
+    let rows = inside(row, step, first[0], height);
     for (place, column) in job.block.tiles_of(strip) {
-        let pixel = (image * height + row.start) * width + column.start;
-        let last = (row.inside - 1) * width + column.inside;
-        let at = pixel * depth - job.origin;
-        // Up to the end of the last pixel of the tile.
-        let to = job.to.range(at, last * depth).wrapping_add(channels.start);
-        let tile = Place { job, channels: channels.clone(), inside: [row.inside, column.inside] };
-        // SAFETY: the range holds the tile, and the layout the place.
+        let columns = inside(column, step, first[1], width);
+        if rows.is_empty() || columns.is_empty() {
+            continue;
+        }
+        let pixel = |i: usize, j: usize| {
+            let y = ((row.start + i) * step).wrapping_add_signed(first[0]);
+            let x = ((column.start + j) * step).wrapping_add_signed(first[1]);
+            (image * height + y) * width + x
+        };
+        let at = pixel(rows.start, columns.start);
+        let pixels = pixel(rows.end - 1, columns.end - 1) + 1 - at;
+        let to = job.to.range(at * depth - job.origin, pixels * depth);
+        // The first pixel of the tile, which need not lie in the image.
+        let to = to.wrapping_sub((rows.start * width + columns.start) * step * depth);
+        let to = to.wrapping_add(channels.start);
+        let tile = Place { job, channels: channels.clone(), inside: [rows.clone(), columns] };
+        // SAFETY: the range holds the pixels of the tile that are inside, and the layout the place.
         unsafe {
             let from = from.add(job.layout.at(place, 0));
             by_size!(row.outputs, column.outputs, write_tile[V, F, P, R](&tile, from, to));
@@ -69,8 +86,22 @@ unsafe fn write_strip<V: Vector, F: Transforms<P, R>, const P: usize, const R: u
     }
 }
 
+/// Which pixels of a run lie in an image of `size`, if pixel 0 lies at `first`.
+#[inline(always)]
+fn inside(run: Run, step: usize, first: isize, size: usize) -> Range<usize> {
+    let is_inside = |i: &usize| {
+        ((run.start + i) * step).checked_add_signed(first).is_some_and(|pixel| pixel < size)
+    };
+    let mut inside = (0..run.inside).filter(is_inside);
+    match inside.next() {
+        Some(start) => start..inside.last().unwrap_or(start) + 1,
+        None => 0..0,
+    }
+}
+
 /// # Safety
-/// `from` must be a tile of the products, `to` its first pixel in the target.
+/// `from` must be a tile of the products, `to` its first pixel in the target, if that
+/// lies inside.
 #[inline(always)]
 unsafe fn write_tile<V, F, const P: usize, const R: usize, const I: usize, const J: usize>(
     tile: &Place<'_>,
@@ -80,7 +111,8 @@ unsafe fn write_tile<V, F, const P: usize, const R: usize, const I: usize, const
     V: Vector,
     F: Transforms<P, R>,
 {
-    let [_, width, depth] = tile.job.size;
+    let [_, width, depth] = tile.job.grid.size;
+    let (step, [rows, columns]) = (tile.job.grid.step, tile.job.finite);
     let stride = tile.job.layout.point_len();
     let channels = tile.channels.len();
     for first in (0..channels).step_by(V::LANES) {
@@ -98,7 +130,8 @@ unsafe fn write_tile<V, F, const P: usize, const R: usize, const I: usize, const
             for j in 0..P {
                 let mut column = [zero; P];
                 for (i, value) in column.iter_mut().enumerate() {
-                    if F::FAMILY.uses(I, i) && F::FAMILY.uses(J, j) {
+                    let none = rows && i + 1 == P || columns && j + 1 == P;
+                    if !none && F::FAMILY.uses(I, i) && F::FAMILY.uses(J, j) {
                         *value = V::load(from.add(first + (i * P + j) * stride));
                     }
                 }
@@ -108,12 +141,16 @@ unsafe fn write_tile<V, F, const P: usize, const R: usize, const I: usize, const
             }
             // Constant bounds, so that `half` is never indexed by a variable.
             for (i, row) in half.into_iter().enumerate().take(I) {
-                if i < tile.inside[0] {
-                    let to = to.add(i * width * depth + first);
+                if tile.inside[0].contains(&i) {
+                    let to = to.wrapping_add(i * step * width * depth + first);
                     let row = F::outputs::<V, J>(row);
                     for (j, value) in row.into_iter().enumerate().take(J) {
-                        if j < tile.inside[1] {
-                            store(value.add(bias), to.add(j * depth), channels - first);
+                        if tile.inside[1].contains(&j) {
+                            store(
+                                value.add(bias),
+                                to.wrapping_add(j * step * depth),
+                                channels - first,
+                            );
                         }
                     }
                 }

@@ -2,7 +2,7 @@
 
 use super::frame::Frame;
 use super::memory::SharedMut;
-use super::points::{F43, F44, Family, Transforms, by_family};
+use super::points::{F42, F43, F44, Family, Transforms, by_family};
 use crate::isa::Isa;
 use crate::simd::{Vector, for_each_isa};
 use std::ops::Range;
@@ -40,9 +40,10 @@ impl Sums<'_> {
         unsafe { finish(isa, self, &mut taps) };
         let (frame, len) = (self.frame, self.frame.weights());
         let to = self.dw.range(self.output * len, len);
-        for (phase, channels, at) in frame.phases(self.channels.clone()) {
+        for (phase, channels, at) in frame.parts(self.channels.clone()) {
             for tap in 0..frame.taps() {
-                if let Some(start) = frame.weight(phase, tap) {
+                if let Some(weight) = frame.weight(phase, tap) {
+                    let start = weight * frame.channels();
                     let from = &taps[tap * CHANNELS + at..][..channels.len()];
                     assert!(start + channels.end <= len);
                     // SAFETY: as asserted, inside the output's weights, which are the caller's alone.

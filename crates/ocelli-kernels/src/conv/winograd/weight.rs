@@ -3,7 +3,7 @@
 //! Tiles are taken in groups. The transforms of a group stand in panels of channels, so that their products,
 //! summed over the tiles, stream; these sums are cut into blocks of output by input channels at each point.
 
-use super::frame::Frame;
+use super::frame::{Frame, Grid};
 use super::input::{Images, ToPoints, transform_data, transform_gradient};
 use super::memory::{LINE, Layout, SharedMut};
 use super::sums::{CHANNELS, Sums};
@@ -48,9 +48,8 @@ pub(in crate::conv) struct WeightGradient {
     schedule: Schedule,
     frame: Frame,
     shape: ConvShape,
-    x: [usize; 3],
-    y: [usize; 3],
-    offset: [isize; 2],
+    x: Grid,
+    y: Grid,
     tiling: Tiling,
     /// Output channels and input channels of a block of sums.
     sums: [usize; 2],
@@ -74,11 +73,11 @@ impl WeightGradient {
     pub(super) fn scheduled(isa: Isa, shape: &ConvShape, schedule: Schedule) -> Self {
         let [rows, columns] = shape.output();
         let frame = Frame::new(shape);
-        let (x, offset) = frame.source(shape);
+        let y = [rows, columns, shape.out_channels];
         let tiling = Tiling::new(frame.family, [rows, columns]);
-        let tile = Tile::for_columns(isa, x[2]);
-        let padded =
-            [shape.out_channels, x[2]].map(|channels| channels.next_multiple_of(tile.columns()));
+        let tile = Tile::for_columns(isa, frame.depth());
+        let padded = [shape.out_channels, frame.depth()]
+            .map(|channels| channels.next_multiple_of(tile.columns()));
         let per_tile = frame.family.all() * (padded[0] + padded[1]);
         let tiles = match schedule {
             Schedule::Slices => PRIVATE / per_tile,
@@ -89,9 +88,8 @@ impl WeightGradient {
             schedule,
             frame,
             shape: *shape,
-            x,
-            y: [rows, columns, shape.out_channels],
-            offset,
+            x: frame.source(shape),
+            y: Grid { size: y, offset: [0, 0], step: 1 },
             tiling,
             sums: padded.map(|channels| channels.min(SUMS)),
             strips: (tiles / tiling.columns.tiles()).max(1),
@@ -226,7 +224,10 @@ impl WeightGradient {
         let v = &v[point * v_layout.point_len()..][..v_layout.point_len()];
         let tiles = group.owners(point);
         let width = self.tile.columns();
-        for c in pieces(self.inputs(block), width) {
+        let live = self.frame.live(point);
+        let is_live = |c: &Range<usize>| c.start < live.end && live.start < c.end;
+        // What is left out is part of no weight.
+        for c in pieces(self.inputs(block), width).filter(is_live) {
             for o in pieces(self.outputs(block), width).flat_map(|panel| self.tile.cut(panel)) {
                 let to = (o.start % self.sums[0]) * self.sums[1] + c.start % self.sums[1];
                 let last = to + (o.len() - 1) * self.sums[1] + width;
@@ -293,17 +294,18 @@ impl WeightGradient {
     ) -> Pair<Images<'a>> {
         zero.fill(0.0);
         let x = self.frame.fold(&self.shape, x, folded);
-        let dy = Images { pixels: dy, size: self.y, offset: [0, 0], zero };
-        [dy, Images { pixels: x, size: self.x, offset: self.offset, zero }]
+        let dy = Images { pixels: dy, grid: self.y, zero };
+        [dy, Images { pixels: x, grid: self.x, zero }]
     }
 
     fn zero_len(&self) -> usize {
-        self.x[2].max(self.y[2])
+        self.x.size[2].max(self.y.size[2])
     }
 
     fn layouts(&self, tiles: usize) -> Pair<Layout> {
         let (family, width) = (self.frame.family, self.tile.columns());
-        [self.y[2], self.x[2]].map(|channels| Layout::panels(family, tiles, channels, width))
+        [self.y.size[2], self.frame.depth()]
+            .map(|channels| Layout::panels(family, tiles, channels, width))
     }
 
     /// Elements of the transforms of the largest group.
@@ -322,19 +324,19 @@ impl WeightGradient {
     }
 
     fn blocks(&self) -> usize {
-        self.y[2].div_ceil(self.sums[0]) * self.x[2].div_ceil(self.sums[1])
+        self.y.size[2].div_ceil(self.sums[0]) * self.frame.depth().div_ceil(self.sums[1])
     }
 
     /// The output channels of a block.
     fn outputs(&self, block: usize) -> Range<usize> {
-        let start = block / self.x[2].div_ceil(self.sums[1]) * self.sums[0];
-        start..(start + self.sums[0]).min(self.y[2])
+        let start = block / self.frame.depth().div_ceil(self.sums[1]) * self.sums[0];
+        start..(start + self.sums[0]).min(self.y.size[2])
     }
 
     /// The input channels of a block.
     fn inputs(&self, block: usize) -> Range<usize> {
-        let start = block % self.x[2].div_ceil(self.sums[1]) * self.sums[1];
-        start..(start + self.sums[1]).min(self.x[2])
+        let start = block % self.frame.depth().div_ceil(self.sums[1]) * self.sums[1];
+        start..(start + self.sums[1]).min(self.frame.depth())
     }
 }
 

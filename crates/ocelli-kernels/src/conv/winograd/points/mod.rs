@@ -4,9 +4,11 @@
 //! y = Aᵀ [(G g) · (Bᵀ d)], after Winograd (1980) and Lavin and Gray ("Fast Algorithms for Convolutional
 //! Neural Networks", 2016). Each kernel length has a file with its points.
 
+mod f42;
 mod f43;
 mod f44;
 
+pub(super) use f42::F42;
 pub(super) use f43::F43;
 pub(super) use f44::F44;
 
@@ -36,6 +38,7 @@ pub(super) trait Transforms<const P: usize, const R: usize> {
 /// Which transforms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Family {
+    F42,
     F43,
     F44,
 }
@@ -44,6 +47,7 @@ impl Family {
     /// Weights along an axis.
     pub const fn taps(self) -> usize {
         match self {
+            Self::F42 => 2,
             Self::F43 => 3,
             Self::F44 => 4,
         }
@@ -61,7 +65,7 @@ impl Family {
 
     /// Whether there are transforms for tiles of fewer than four outputs.
     pub const fn has_tails(self) -> bool {
-        matches!(self, Self::F43)
+        !matches!(self, Self::F44)
     }
 
     /// Whether tiles of so many outputs use a point: as many as they have pixels, infinity among them.
@@ -74,6 +78,7 @@ impl Family {
 macro_rules! by_family {
     ($family:expr, $function:ident [$($generic:tt),*] $arguments:tt) => {
         match $family {
+            Family::F42 => $function::<$($generic,)* F42, 5, 2> $arguments,
             Family::F43 => $function::<$($generic,)* F43, 6, 3> $arguments,
             Family::F44 => $function::<$($generic,)* F44, 7, 4> $arguments,
         }
@@ -172,6 +177,9 @@ mod tests {
 
     #[test]
     fn every_tile_is_a_correlation_and_its_gradient() {
+        check::<F42, 5, 2, 4>();
+        check::<F42, 5, 2, 3>();
+        check::<F42, 5, 2, 2>();
         check::<F43, 6, 3, 4>();
         check::<F43, 6, 3, 3>();
         check::<F43, 6, 3, 2>();
