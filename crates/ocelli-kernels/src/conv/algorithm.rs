@@ -9,9 +9,10 @@ pub enum Algorithm {
     Direct,
     /// Winograd's F(4x4, 3x3): a quarter of the multiplications, and two to three times the rounding.
     Winograd,
-    /// The same for 5 x 5 to 8 x 8 weights with a stride of 2, on images folded to half as many rows and
-    /// columns of four times the channels: F(4x4, 3x3) or F(4x4, 4x4). The gradient of the input is computed
-    /// directly: it is the first layer of a network that has such kernels.
+    /// The same with a stride of 2, on images folded to half as many rows and columns of four times the
+    /// channels: F(4x4, 2x2) for 3 x 3 weights, 81 products instead of 144; F(4x4, 3x3) for 5 x 5 and 6 x 6;
+    /// F(4x4, 4x4) for 7 x 7 and 8 x 8. The gradient of the input is computed directly where the kernel is
+    /// even or so large: the first layer of a network has those, and needs none.
     FoldedWinograd,
     /// Channel by channel.
     Depthwise,

@@ -73,7 +73,12 @@ struct Tiles {
 impl Tiles {
     fn clear(&mut self) {
         let Self { points, spots, taps, rows, offsets, out } = self;
-        (points.clear(), spots.clear(), taps.clear(), rows.clear(), offsets.clear(), out.clear());
+        points.clear();
+        spots.clear();
+        taps.clear();
+        rows.clear();
+        offsets.clear();
+        out.clear();
     }
 }
 

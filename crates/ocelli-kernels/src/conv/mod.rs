@@ -77,6 +77,7 @@ impl Packed {
 pub struct Conv {
     shape: ConvShape,
     isa: Isa,
+    algorithm: Algorithm,
     kernel: Kernel,
 }
 
@@ -88,8 +89,9 @@ type Key = (Isa, Algorithm, ConvShape);
 enum Kernel {
     Dense { forward: Dense, backward: Dense },
     Depthwise { forward: Depthwise, backward: Depthwise },
-    Winograd { forward: Winograd, backward: Winograd, weight: WeightGradient },
-    FoldedWinograd { forward: Winograd, backward: Dense, weight: WeightGradient },
+    // One of them boxed, so that the variants are of similar size.
+    Winograd { forward: Winograd, backward: Box<Winograd>, weight: WeightGradient },
+    Stem { forward: Winograd, backward: Dense, weight: WeightGradient },
 }
 
 impl Conv {
@@ -117,14 +119,14 @@ impl Conv {
                 forward: Dense::forward(&shape, isa),
                 backward: Dense::backward_input(&shape, isa),
             },
-            Algorithm::Winograd => Kernel::Winograd {
-                forward: Winograd::forward(isa, &shape),
-                backward: Winograd::backward_input(isa, &shape),
-                weight: WeightGradient::new(isa, &shape),
-            },
-            Algorithm::FoldedWinograd => Kernel::FoldedWinograd {
+            Algorithm::FoldedWinograd if !winograd::serves_backward(&shape) => Kernel::Stem {
                 forward: Winograd::forward(isa, &shape),
                 backward: Dense::backward_input(&shape, isa),
+                weight: WeightGradient::new(isa, &shape),
+            },
+            Algorithm::Winograd | Algorithm::FoldedWinograd => Kernel::Winograd {
+                forward: Winograd::forward(isa, &shape),
+                backward: Box::new(Winograd::backward_input(isa, &shape)),
                 weight: WeightGradient::new(isa, &shape),
             },
             Algorithm::Depthwise => Kernel::Depthwise {
@@ -132,17 +134,12 @@ impl Conv {
                 backward: Depthwise::backward_input(&shape),
             },
         };
-        Ok(Conv { shape, isa, kernel })
+        Ok(Conv { shape, isa, algorithm, kernel })
     }
 
     /// How it is computed.
     pub fn algorithm(&self) -> Algorithm {
-        match self.kernel {
-            Kernel::Dense { .. } => Algorithm::Direct,
-            Kernel::Winograd { .. } => Algorithm::Winograd,
-            Kernel::FoldedWinograd { .. } => Algorithm::FoldedWinograd,
-            Kernel::Depthwise { .. } => Algorithm::Depthwise,
-        }
+        self.algorithm
     }
 
     /// The instruction set that it is computed with.
@@ -164,17 +161,16 @@ impl Conv {
         let data = match (&self.kernel, form) {
             (Kernel::Dense { forward, .. }, Form::Forward) => forward.pack(form, &self.shape, w),
             (
-                Kernel::Dense { backward, .. } | Kernel::FoldedWinograd { backward, .. },
+                Kernel::Dense { backward, .. } | Kernel::Stem { backward, .. },
                 Form::BackwardInput,
             ) => backward.pack(form, &self.shape, w),
             (Kernel::Depthwise { forward, .. }, Form::Forward) => forward.pack(&self.shape, w),
             (Kernel::Depthwise { backward, .. }, Form::BackwardInput) => {
                 backward.pack(&self.shape, w)
             }
-            (
-                Kernel::Winograd { forward, .. } | Kernel::FoldedWinograd { forward, .. },
-                Form::Forward,
-            ) => forward.pack(w),
+            (Kernel::Winograd { forward, .. } | Kernel::Stem { forward, .. }, Form::Forward) => {
+                forward.pack(w)
+            }
             (Kernel::Winograd { backward, .. }, Form::BackwardInput) => backward.pack(w),
         };
         Packed { form, key: self.key(form), data }
@@ -230,7 +226,7 @@ impl Conv {
         match &self.kernel {
             Kernel::Dense { forward, .. } => forward.run(operands, y, scratch),
             Kernel::Depthwise { forward, .. } => forward.run(operands, y, scratch),
-            Kernel::Winograd { forward, .. } | Kernel::FoldedWinograd { forward, .. } => {
+            Kernel::Winograd { forward, .. } | Kernel::Stem { forward, .. } => {
                 forward.run(operands, y, scratch)
             }
         }
@@ -246,7 +242,7 @@ impl Conv {
         assert_eq!(dx.len(), self.shape.x_len(), "length of dx for {:?}", self.shape);
         let operands = Operands { source: dy, weights: &w.data, bias: None };
         match &self.kernel {
-            Kernel::Dense { backward, .. } | Kernel::FoldedWinograd { backward, .. } => {
+            Kernel::Dense { backward, .. } | Kernel::Stem { backward, .. } => {
                 backward.run(operands, dx, scratch)
             }
             Kernel::Depthwise { backward, .. } => backward.run(operands, dx, scratch),
@@ -270,7 +266,7 @@ impl Conv {
             Kernel::Depthwise { .. } => {
                 depthwise_weight::backward_weight(&self.shape, x, dy, dw, scratch)
             }
-            Kernel::Winograd { weight, .. } | Kernel::FoldedWinograd { weight, .. } => {
+            Kernel::Winograd { weight, .. } | Kernel::Stem { weight, .. } => {
                 weight.run(x, dy, dw, scratch)
             }
         }

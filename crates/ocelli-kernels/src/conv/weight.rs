@@ -75,7 +75,7 @@ impl Products<'_> {
     /// Whether x itself is the matrix of patches, and may be read by whole vectors.
     fn is_plain(&self) -> bool {
         let inputs = self.shape.group_in();
-        self.pass.is_plain() && inputs % Tile::for_columns(self.isa, inputs).columns() == 0
+        self.pass.is_plain() && inputs.is_multiple_of(Tile::for_columns(self.isa, inputs).columns())
     }
 
     fn taps_at_once(&self) -> usize {

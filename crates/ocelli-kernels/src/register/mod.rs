@@ -64,7 +64,7 @@ impl Tile {
     pub fn cut(&self, rows: Range<usize>) -> impl Iterator<Item = Range<usize>> + Clone + use<> {
         let most = match self.most_rows() {
             // LLVM spills sums of 12 x 32 and 13 x 32.
-            14 if rows.len() % 14 != 0 => 11,
+            14 if !rows.len().is_multiple_of(14) => 11,
             most => most,
         };
         even_pieces(rows, most)

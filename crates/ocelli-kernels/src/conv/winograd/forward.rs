@@ -254,13 +254,14 @@ impl Winograd {
         let (from, to) = (self.data_layout(block.tiles()), self.product_layout(block.tiles()));
         for point in 0..self.tiling.family.all() {
             let live = self.panel.live(index, point);
-            if live.is_empty() {
-                continue;
-            }
             let panel = &panel[point * self.panel.point_len()..];
             let panel = &panel[live.start * self.panel.width..live.end * self.panel.width];
             let data = &data[point * from.point_len()..][..from.point_len()];
             let products = &mut products[point * to.point_len()..][..to.point_len()];
+            if live.is_empty() {
+                products.fill(0.0);
+                continue;
+            }
             for tiles in self.tile.cut(block.owners(point)) {
                 ahead.iter_mut().for_each(Prefetch::step);
                 let job = Rows {
@@ -301,12 +302,8 @@ impl Winograd {
     ) {
         let layout = self.product_layout(block.tiles());
         let phase = self.panel.phase(panel);
-        let finite = match self.panel.form {
-            Form::Forward => [false; 2],
-            Form::BackwardInput => self.panel.frame.finite(phase),
-        };
         let grid = self.target;
-        let job = FromPoints { block, layout, products, grid, phase, finite, to, origin, bias };
+        let job = FromPoints { block, layout, products, grid, phase, to, origin, bias };
         for strip in block.strips.clone() {
             // SAFETY: the CPU has the plan's instruction set; a row of the layout is one tile wide; panels
             // and blocks write different channels and pixels.

@@ -127,7 +127,7 @@ impl Frame {
     }
 
     /// Whether the weights of a pixel are zeros at infinity, along rows and columns.
-    pub fn finite(&self, phase: usize) -> [bool; 2] {
+    fn finite(&self, phase: usize) -> [bool; 2] {
         self.pixel(phase).map(|at| at + 1 == self.stride && self.kernel % self.stride == 1)
     }
 
@@ -141,7 +141,7 @@ impl Frame {
     pub fn live(&self, point: usize) -> Range<usize> {
         let mut live = (0..self.phases()).filter(|&phase| !self.vanishes(phase, point));
         let first = live.next().unwrap_or(0);
-        first * self.channels..(live.last().unwrap_or(first) + 1) * self.channels
+        first * self.channels..(live.next_back().unwrap_or(first) + 1) * self.channels
     }
 
     /// Cuts folded channels by the pixel of the square that they belong to: the number of that pixel, its

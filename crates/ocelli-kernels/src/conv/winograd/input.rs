@@ -96,7 +96,7 @@ impl Transform for Gradient {
         V: Vector,
         F: Transforms<P, R>,
     {
-        F::gradient::<V, M>(std::array::from_fn(|i| pixels[i]))
+        F::gradient::<V, M>([pixels[0], pixels[1], pixels[2], pixels[3]])
     }
 }
 

@@ -34,3 +34,9 @@ use super::ConvShape;
 pub(super) fn serves(shape: &ConvShape) -> bool {
     frame::Frame::family(shape).is_some() && shape.dilation == [1, 1] && shape.groups == 1
 }
+
+/// Whether the gradient of the input can be, too: for odd kernels, and small ones, as they occur in layers that
+/// are not the first.
+pub(super) fn serves_backward(shape: &ConvShape) -> bool {
+    shape.kernel[0] % 2 == 1 && shape.kernel[0] < 7
+}

@@ -17,8 +17,6 @@ pub(super) struct FromPoints<'a> {
     pub grid: Grid,
     /// The pixel of a square of the target that these products make.
     pub phase: usize,
-    /// Whether there are none at infinity, along rows and columns.
-    pub finite: [bool; 2],
     /// The target, from element `origin` on.
     pub to: SharedMut<'a>,
     pub origin: usize,
@@ -94,7 +92,7 @@ fn inside(run: Run, step: usize, first: isize, size: usize) -> Range<usize> {
     };
     let mut inside = (0..run.inside).filter(is_inside);
     match inside.next() {
-        Some(start) => start..inside.last().unwrap_or(start) + 1,
+        Some(start) => start..inside.next_back().unwrap_or(start) + 1,
         None => 0..0,
     }
 }
@@ -112,7 +110,7 @@ unsafe fn write_tile<V, F, const P: usize, const R: usize, const I: usize, const
     F: Transforms<P, R>,
 {
     let [_, width, depth] = tile.job.grid.size;
-    let (step, [rows, columns]) = (tile.job.grid.step, tile.job.finite);
+    let step = tile.job.grid.step;
     let stride = tile.job.layout.point_len();
     let channels = tile.channels.len();
     for first in (0..channels).step_by(V::LANES) {
@@ -130,8 +128,7 @@ unsafe fn write_tile<V, F, const P: usize, const R: usize, const I: usize, const
             for j in 0..P {
                 let mut column = [zero; P];
                 for (i, value) in column.iter_mut().enumerate() {
-                    let none = rows && i + 1 == P || columns && j + 1 == P;
-                    if !none && F::FAMILY.uses(I, i) && F::FAMILY.uses(J, j) {
+                    if F::FAMILY.uses(I, i) && F::FAMILY.uses(J, j) {
                         *value = V::load(from.add(first + (i * P + j) * stride));
                     }
                 }

@@ -62,9 +62,10 @@ type Pair<T> = [T; 2];
 
 impl WeightGradient {
     pub fn new(isa: Isa, shape: &ConvShape) -> Self {
-        let tiling = Tiling::new(Frame::new(shape).family, shape.output());
+        let frame = Frame::new(shape);
+        let tiling = Tiling::new(frame.family, shape.output());
         let slices = shape.batch * tiling.rows.tiles() * tiling.columns.tiles() / SLICE;
-        let many = shape.in_channels * shape.out_channels >= MANY;
+        let many = frame.depth() * shape.out_channels >= MANY;
         // A few slices would keep no more threads busy.
         let schedule = if many || slices < 4 { Schedule::Groups } else { Schedule::Slices };
         Self::scheduled(isa, shape, schedule)

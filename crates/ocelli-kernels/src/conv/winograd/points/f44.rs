@@ -36,8 +36,9 @@ impl Transforms<7, 4> for F44 {
 
     #[inline(always)]
     fn outputs<V: Vector, const M: usize>(m: [V; 7]) -> [V; 4] {
-        let [a, b, c] = [0, 2, 4].map(|i| m[i].add(m[i + 1]));
-        let [d, e, f] = [0, 2, 4].map(|i| m[i].sub(m[i + 1]));
+        // No closures: LLVM does not inline them everywhere.
+        let (a, b, c) = (m[0].add(m[1]), m[2].add(m[3]), m[4].add(m[5]));
+        let (d, e, f) = (m[0].sub(m[1]), m[2].sub(m[3]), m[4].sub(m[5]));
         [
             a.add(b).add(c),
             plus(P[2], f, plus(P[0], d, e)),
@@ -72,8 +73,10 @@ impl Transforms<7, 4> for F44 {
 
     #[inline(always)]
     fn kernel_gradient<V: Vector>(m: [V; 7]) -> [V; 4] {
-        let [a, b, c] = [0, 2, 4].map(|i| times(1.0 / N[i / 2], m[i].add(m[i + 1])));
-        let [d, e, f] = [0, 2, 4].map(|i| times(1.0 / N[i / 2], m[i].sub(m[i + 1])));
+        let (a, b, c) = (m[0].add(m[1]), m[2].add(m[3]), m[4].add(m[5]));
+        let (d, e, f) = (m[0].sub(m[1]), m[2].sub(m[3]), m[4].sub(m[5]));
+        let (a, b, c) = (times(1.0 / N[0], a), times(1.0 / N[1], b), times(1.0 / N[2], c));
+        let (d, e, f) = (times(1.0 / N[0], d), times(1.0 / N[1], e), times(1.0 / N[2], f));
         [
             d.add(e).add(f),
             plus(P[0], a, plus(P[2], c, b)),
