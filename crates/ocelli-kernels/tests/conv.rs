@@ -240,6 +240,35 @@ fn layers_of_a_residual_network() {
 }
 
 #[test]
+fn layers_of_stride_two() {
+    let same = |size, kernel| Padding::same([size; 2], [kernel; 2], [2, 2], [1, 1]);
+    for (channels, size, kernel, padding) in [
+        ([3, 64], 37, 7, Padding::symmetric(3, 3)),
+        ([3, 64], 36, 7, same(36, 7)),
+        ([3, 40], 30, 8, Padding::symmetric(3, 4)),
+        ([16, 24], 19, 6, Padding::symmetric(2, 3)),
+        ([24, 40], 17, 5, Padding::symmetric(2, 2)),
+        ([3, 32], 33, 3, same(33, 3)),
+        ([64, 128], 28, 3, Padding::symmetric(1, 1)),
+        ([64, 128], 28, 3, same(28, 3)),
+        ([128, 256], 15, 3, Padding::symmetric(1, 1)),
+        ([256, 512], 14, 3, Padding::symmetric(1, 1)),
+    ] {
+        check(ConvShape {
+            batch: 1,
+            height: size,
+            width: size,
+            in_channels: channels[0],
+            out_channels: channels[1],
+            kernel: [kernel; 2],
+            stride: [2, 2],
+            padding,
+            ..BASE
+        });
+    }
+}
+
+#[test]
 fn an_empty_batch_has_no_output_and_no_gradient() {
     for groups in [1, 4] {
         let shape = ConvShape { batch: 0, groups, out_channels: 4, ..BASE };
@@ -278,7 +307,10 @@ fn the_fastest_algorithm_is_chosen_by_shape() {
     let layer = ConvShape { kernel: [3, 3], in_channels: 64, out_channels: 64, ..BASE };
     let chosen = |shape| Conv::plan(shape).unwrap().algorithm();
     assert_eq!(chosen(layer), Algorithm::Winograd);
-    assert_eq!(chosen(ConvShape { stride: [2, 2], ..layer }), Algorithm::Direct);
+    assert_eq!(chosen(ConvShape { stride: [2, 2], ..layer }), Algorithm::FoldedWinograd);
+    let stem = ConvShape { kernel: [7, 7], padding: Padding::symmetric(3, 3), ..layer };
+    assert_eq!(chosen(stem), Algorithm::Direct);
+    assert_eq!(chosen(ConvShape { stride: [2, 2], ..stem }), Algorithm::FoldedWinograd);
     assert_eq!(chosen(ConvShape { in_channels: 3, ..layer }), Algorithm::Direct);
     assert_eq!(chosen(ConvShape { groups: 64, ..layer }), Algorithm::Depthwise);
 }
@@ -291,6 +323,8 @@ fn the_number_of_threads_changes_no_bit() {
         dense,
         ConvShape { kernel: [3, 3], ..dense },
         ConvShape { stride: [2, 2], kernel: [3, 3], ..dense },
+        ConvShape { stride: [2, 2], kernel: [7, 7], in_channels: 3, ..dense },
+        ConvShape { stride: [2, 2], kernel: [3, 3], in_channels: 128, out_channels: 160, ..dense },
         ConvShape { kernel: [1, 1], padding: Padding::default(), ..dense },
         ConvShape { groups: 8, ..dense },
         ConvShape { groups: 24, out_channels: 24, kernel: [3, 3], ..dense },

@@ -76,19 +76,22 @@ impl Packed {
 pub struct Conv {
     shape: ConvShape,
     isa: Isa,
+    algorithm: Algorithm,
     kernel: Kernel,
 }
 
 /// What the order of packed weights depends on.
 type Key = (Isa, Algorithm, ConvShape);
 
-/// Forward and backward to the input, by the same kernel.
+/// What computes each pass.
 #[derive(Clone, Debug)]
 #[allow(clippy::large_enum_variant)] // A plan is made, used and dropped; nobody keeps many.
 enum Kernel {
     Dense { forward: Dense, backward: Dense },
     Depthwise { forward: Depthwise, backward: Depthwise },
-    Winograd { forward: Winograd, backward: Winograd, weight: WeightGradient },
+    // One of them boxed, so that the variants are of similar size.
+    Winograd { forward: Winograd, backward: Box<Winograd>, weight: WeightGradient },
+    Stem { forward: Winograd, backward: Dense, weight: WeightGradient },
 }
 
 impl Conv {
@@ -116,9 +119,14 @@ impl Conv {
                 forward: Dense::forward(&shape, isa),
                 backward: Dense::backward_input(&shape, isa),
             },
-            Algorithm::Winograd => Kernel::Winograd {
+            Algorithm::FoldedWinograd if !winograd::serves_backward(&shape) => Kernel::Stem {
                 forward: Winograd::forward(isa, &shape),
-                backward: Winograd::backward_input(isa, &shape),
+                backward: Dense::backward_input(&shape, isa),
+                weight: WeightGradient::new(isa, &shape),
+            },
+            Algorithm::Winograd | Algorithm::FoldedWinograd => Kernel::Winograd {
+                forward: Winograd::forward(isa, &shape),
+                backward: Box::new(Winograd::backward_input(isa, &shape)),
                 weight: WeightGradient::new(isa, &shape),
             },
             Algorithm::Depthwise => Kernel::Depthwise {
@@ -126,16 +134,12 @@ impl Conv {
                 backward: Depthwise::backward_input(&shape, isa),
             },
         };
-        Ok(Conv { shape, isa, kernel })
+        Ok(Conv { shape, isa, algorithm, kernel })
     }
 
     /// How it is computed.
     pub fn algorithm(&self) -> Algorithm {
-        match self.kernel {
-            Kernel::Dense { .. } => Algorithm::Direct,
-            Kernel::Winograd { .. } => Algorithm::Winograd,
-            Kernel::Depthwise { .. } => Algorithm::Depthwise,
-        }
+        self.algorithm
     }
 
     /// The instruction set that it is computed with.
@@ -156,14 +160,17 @@ impl Conv {
         assert_eq!(w.len(), self.shape.w_len(), "length of w for {:?}", self.shape);
         let data = match (&self.kernel, form) {
             (Kernel::Dense { forward, .. }, Form::Forward) => forward.pack(form, &self.shape, w),
-            (Kernel::Dense { backward, .. }, Form::BackwardInput) => {
-                backward.pack(form, &self.shape, w)
-            }
+            (
+                Kernel::Dense { backward, .. } | Kernel::Stem { backward, .. },
+                Form::BackwardInput,
+            ) => backward.pack(form, &self.shape, w),
             (Kernel::Depthwise { forward, .. }, Form::Forward) => forward.pack(&self.shape, w),
             (Kernel::Depthwise { backward, .. }, Form::BackwardInput) => {
                 backward.pack(&self.shape, w)
             }
-            (Kernel::Winograd { forward, .. }, Form::Forward) => forward.pack(w),
+            (Kernel::Winograd { forward, .. } | Kernel::Stem { forward, .. }, Form::Forward) => {
+                forward.pack(w)
+            }
             (Kernel::Winograd { backward, .. }, Form::BackwardInput) => backward.pack(w),
         };
         Packed { form, key: self.key(form), data }
@@ -219,7 +226,9 @@ impl Conv {
         match &self.kernel {
             Kernel::Dense { forward, .. } => forward.run(operands, y, scratch),
             Kernel::Depthwise { forward, .. } => forward.run(operands, y, scratch),
-            Kernel::Winograd { forward, .. } => forward.run(operands, y, scratch),
+            Kernel::Winograd { forward, .. } | Kernel::Stem { forward, .. } => {
+                forward.run(operands, y, scratch)
+            }
         }
     }
 
@@ -233,7 +242,9 @@ impl Conv {
         assert_eq!(dx.len(), self.shape.x_len(), "length of dx for {:?}", self.shape);
         let operands = Operands { source: dy, weights: &w.data, bias: None };
         match &self.kernel {
-            Kernel::Dense { backward, .. } => backward.run(operands, dx, scratch),
+            Kernel::Dense { backward, .. } | Kernel::Stem { backward, .. } => {
+                backward.run(operands, dx, scratch)
+            }
             Kernel::Depthwise { backward, .. } => backward.run(operands, dx, scratch),
             Kernel::Winograd { backward, .. } => backward.run(operands, dx, scratch),
         }
@@ -255,7 +266,9 @@ impl Conv {
             Kernel::Depthwise { .. } => {
                 depthwise::backward_weight(&self.shape, self.isa, x, dy, dw, scratch)
             }
-            Kernel::Winograd { weight, .. } => weight.run(x, dy, dw, scratch),
+            Kernel::Winograd { weight, .. } | Kernel::Stem { weight, .. } => {
+                weight.run(x, dy, dw, scratch)
+            }
         }
     }
 

@@ -84,6 +84,9 @@ pub fn wrong(shape: ConvShape) -> Vec<(Algorithm, f64)> {
         (algorithm, error(&conv))
     });
     // Winograd's transforms lose some bits. A NaN is wrong, too.
-    let tolerance = |algorithm| if algorithm == Algorithm::Winograd { 5e-5 } else { 2e-5 };
+    let tolerance = |algorithm| match algorithm {
+        Algorithm::Winograd | Algorithm::FoldedWinograd => 5e-5,
+        _ => 2e-5,
+    };
     errors.filter(|&(algorithm, error)| error.is_nan() || error >= tolerance(algorithm)).collect()
 }

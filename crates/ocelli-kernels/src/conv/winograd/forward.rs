@@ -1,11 +1,12 @@
 //! Forward and backward to the input: data to points, products at every point, points to pixels.
 
+use super::frame::{Frame, Grid};
 use super::input::{Images, ToPoints, transform_data};
-use super::kernel::{Expand, Panel, TAPS, expand};
-use super::memory::{ALL, Layout, SharedMut};
+use super::kernel::{Expand, Panel, expand};
+use super::memory::{Layout, SharedMut};
 use super::output::{FromPoints, transform_outputs};
 use super::prefetch::{For, Prefetch};
-use super::tiles::{Axis, Block, Tiling};
+use super::tiles::{Block, Tiling};
 use crate::Scratch;
 use crate::conv::dense::Operands;
 use crate::conv::{ConvShape, Form};
@@ -42,10 +43,9 @@ pub(in crate::conv) struct Winograd {
     tile: Tile,
     schedule: Schedule,
     panel: Panel,
-    batch: usize,
-    source: [usize; 3],
-    target: [usize; 3],
-    offset: [isize; 2],
+    shape: ConvShape,
+    source: Grid,
+    target: Grid,
     tiling: Tiling,
     /// Most strips in a block.
     strips: usize,
@@ -56,45 +56,50 @@ pub(in crate::conv) struct Winograd {
 impl Winograd {
     pub fn forward(isa: Isa, shape: &ConvShape) -> Self {
         let [rows, columns] = shape.output();
-        let source = [shape.height, shape.width, shape.in_channels];
-        let target = [rows, columns, shape.out_channels];
-        let padding = [shape.padding.top, shape.padding.left];
-        Self::new(isa, Form::Forward, shape.batch, [source, target], padding.map(|p| -(p as isize)))
+        let frame = Frame::new(shape);
+        let source = frame.source(shape);
+        let target = Grid { size: [rows, columns, shape.out_channels], offset: [0, 0], step: 1 };
+        let channels = [frame.depth(), shape.out_channels];
+        Self::new(isa, Form::Forward, shape, [source, target], channels)
     }
 
+    /// Of an odd kernel.
     pub fn backward_input(isa: Isa, shape: &ConvShape) -> Self {
         let [rows, columns] = shape.output();
-        let source = [rows, columns, shape.out_channels];
-        let target = [shape.height, shape.width, shape.in_channels];
-        let padding = [shape.padding.top, shape.padding.left];
-        let offset = padding.map(|p| p as isize - 2);
-        Self::new(isa, Form::BackwardInput, shape.batch, [source, target], offset)
+        let (target, offset) = Frame::new(shape).target(shape);
+        let source = Grid { size: [rows, columns, shape.out_channels], offset, step: 1 };
+        let channels = [shape.out_channels, shape.in_channels];
+        Self::new(isa, Form::BackwardInput, shape, [source, target], channels)
     }
 
     fn new(
         isa: Isa,
         form: Form,
-        batch: usize,
-        [source, target]: [[usize; 3]; 2],
-        offset: [isize; 2],
+        shape: &ConvShape,
+        [source, target]: [Grid; 2],
+        channels: [usize; 2],
     ) -> Self {
-        let channels = [source[2], target[2]];
-        let schedule =
-            if channels[0] * channels[1] < MANY { Schedule::Blocks } else { Schedule::Panels };
-        let tiling = Tiling { rows: Axis::new(target[0]), columns: Axis::new(target[1]) };
+        let frame = Frame::new(shape);
+        let (points, batch) = (frame.family.all(), shape.batch);
+        let tiling = Tiling::new(frame.family, target.squares());
         let tile = Tile::for_columns(isa, channels[1]);
-        let panel = Panel { form, channels, width: tile.columns() };
+        let panel = Panel { form, frame, channels, width: tile.columns() };
+        let schedule = if channels[0] * channels[1] * panel.phases() < MANY {
+            Schedule::Blocks
+        } else {
+            Schedule::Panels
+        };
         let (strips, group) = (1, GROUP);
-        let mut plan =
-            Self { tile, schedule, panel, batch, source, target, offset, tiling, strips, group };
+        let shape = *shape;
+        let mut plan = Self { tile, schedule, panel, shape, source, target, tiling, strips, group };
         let tiles = match schedule {
             Schedule::Blocks => {
                 let all = batch * tiling.rows.tiles() * tiling.columns.tiles();
-                (BLOCK / (ALL * (plan.data_layout(1).width + panel.width)))
+                (BLOCK / (points * (plan.data_layout(1).width + panel.width)))
                     .min((all / BLOCKS).max(TILES))
             }
             // Only the products: panels read the data from further away.
-            Schedule::Panels => BLOCK / (ALL * panel.width),
+            Schedule::Panels => BLOCK / (points * panel.width),
         };
         plan.strips = (tiles / tiling.columns.tiles()).max(1);
         plan
@@ -106,7 +111,7 @@ impl Winograd {
         Self { schedule, group: 0, ..self }
     }
 
-    /// Weights `[O, 3, 3, C]` in the order that the schedule reads.
+    /// Weights `[O, K, K, C]` in the order that the schedule reads.
     pub fn pack(&self, w: &[f32]) -> Vec<f32> {
         let panel = self.panel;
         let len = match self.schedule {
@@ -124,17 +129,17 @@ impl Winograd {
     /// The weights of a panel at all points, a few source channels at a time.
     fn pack_points(&self, w: &[f32], index: usize, out: &mut [f32]) {
         let panel = self.panel;
-        let mut buffer = vec![0.0; TAPS * CHUNK * panel.width];
+        let mut buffer = vec![0.0; panel.frame.taps() * CHUNK * panel.width];
         for inputs in even_pieces(0..panel.channels[0], CHUNK) {
-            let taps = &mut buffer[..TAPS * inputs.len() * panel.width];
+            let taps = &mut buffer[..panel.frame.taps() * inputs.len() * panel.width];
             panel.gather(w, index, inputs.clone(), taps);
             self.expand(taps, &mut out[inputs.start * panel.width..]);
         }
     }
 
     fn expand(&self, taps: &[f32], points: &mut [f32]) {
-        let width = self.panel.width;
-        let mut job = Expand { width, taps, points, point_len: self.panel.point_len() };
+        let (family, width) = (self.panel.frame.family, self.panel.width);
+        let mut job = Expand { family, width, taps, points, point_len: self.panel.point_len() };
         // SAFETY: the plan was made for an instruction set that the CPU has; a panel is one tile wide.
         unsafe { expand(self.tile.isa(), &mut job) }
     }
@@ -152,9 +157,11 @@ impl Winograd {
         let (data, products) = (self.data_layout(tiles).len(), self.product_layout(tiles).len());
         let each = apart(data + products);
         let blocks = self.blocks();
-        let [zero, memory] = scratch.parts([self.source[2], count(blocks.clone().count()) * each]);
+        let memory_len = count(blocks.clone().count()) * each;
+        let [zero, folded, memory] =
+            scratch.parts([self.source.size[2], self.folded_len(), memory_len]);
         zero.fill(0.0);
-        let images = self.images(operands.source, zero);
+        let images = self.images(operands.source, folded, zero);
         let mut rest = target;
         let threads = rayon::current_num_threads();
         let following = blocks.clone().skip(threads).chain(std::iter::repeat(0..0));
@@ -168,7 +175,7 @@ impl Winograd {
             let (data, products) = memory.split_at_mut(data);
             self.transform(images, &block, SharedMut::new(data), block.strips.clone());
             let steps = self.panel.count() * self.steps(&block);
-            let source = self.source_of(operands.source, following);
+            let source = self.source_of(images.pixels, following);
             let mut ahead = [
                 Prefetch::new(source, For::Reading, steps),
                 // The first panel's outputs need them.
@@ -176,7 +183,7 @@ impl Winograd {
             ];
             let target = SharedMut::new(target);
             for (i, panel) in operands.weights.chunks_exact(self.panel.len()).enumerate() {
-                self.multiply(&block, data, panel, products, &mut ahead);
+                self.multiply(&block, data, (i, panel), products, &mut ahead);
                 self.write(&block, products, i, operands.bias, (target, origin));
             }
         });
@@ -191,9 +198,10 @@ impl Winograd {
         let groups = even_pieces(0..blocks.len(), (self.group / data).max(1));
         let group = groups.clone().map(|group| group.len()).max().unwrap_or(0);
         let most = count(self.panel.count().max(group * self.strips));
-        let [zero, all, memory] = scratch.parts([self.source[2], group * data, most * each]);
+        let [zero, folded, all, memory] =
+            scratch.parts([self.source.size[2], self.folded_len(), group * data, most * each]);
         zero.fill(0.0);
-        let images = self.images(operands.source, zero);
+        let images = self.images(operands.source, folded, zero);
         let target = SharedMut::new(target);
         for group in groups {
             let blocks = &blocks[group];
@@ -209,7 +217,7 @@ impl Winograd {
                 let (panel, products) = memory.split_at_mut(apart(self.panel.len()));
                 self.expand(taps, panel);
                 for (data, block) in all.chunks_exact(data).zip(blocks) {
-                    self.multiply(block, data, panel, products, &mut []);
+                    self.multiply(block, data, (i, panel), products, &mut []);
                     self.write(block, products, i, operands.bias, (target, 0));
                 }
             });
@@ -238,29 +246,34 @@ impl Winograd {
         &self,
         block: &Block,
         data: &[f32],
-        panel: &[f32],
+        (index, panel): (usize, &[f32]),
         products: &mut [f32],
         ahead: &mut [Prefetch],
     ) {
         let kernels = rows_kernels(self.tile);
         let (from, to) = (self.data_layout(block.tiles()), self.product_layout(block.tiles()));
-        let depth = self.panel.channels[0];
-        for point in 0..ALL {
-            let panel = &panel[point * self.panel.point_len()..][..depth * self.panel.width];
+        for point in 0..self.tiling.family.all() {
+            let live = self.panel.live(index, point);
+            let panel = &panel[point * self.panel.point_len()..];
+            let panel = &panel[live.start * self.panel.width..live.end * self.panel.width];
             let data = &data[point * from.point_len()..][..from.point_len()];
             let products = &mut products[point * to.point_len()..][..to.point_len()];
+            if live.is_empty() {
+                products.fill(0.0);
+                continue;
+            }
             for tiles in self.tile.cut(block.owners(point)) {
                 ahead.iter_mut().for_each(Prefetch::step);
                 let job = Rows {
-                    depth,
-                    a: data[from.at(tiles.start, 0)..from.at(tiles.end, 0)].as_ptr(),
+                    depth: live.len(),
+                    a: data[from.at(tiles.start, live.start)..from.at(tiles.end, 0)].as_ptr(),
                     a_stride: from.width,
                     panel: panel.as_ptr(),
                     c: products[to.at(tiles.start, 0)..to.at(tiles.end, 0)].as_mut_ptr(),
                     c_stride: to.width,
                 };
-                // SAFETY: the slices hold as many rows as the kernel has; a row of the data is at least
-                // `depth` long, one of the products as wide as the tile.
+                // SAFETY: the slices hold as many rows as the kernel has; a row of the data holds
+                // the live channels, one of the products as wide as the tile.
                 unsafe { kernels[tiles.len() - 1](&job) }
             }
         }
@@ -268,12 +281,13 @@ impl Winograd {
 
     /// Calls of kernels for a block and a panel.
     fn steps(&self, block: &Block) -> usize {
-        (0..ALL).map(|point| self.tile.cut(block.owners(point)).count()).sum()
+        let points = 0..self.tiling.family.all();
+        points.map(|point| self.tile.cut(block.owners(point)).count()).sum()
     }
 
     /// About the pixels that some strips read.
     fn source_of<'a>(&self, source: &'a [f32], strips: Range<usize>) -> &'a [f32] {
-        let per_strip = source.len() / (self.batch * self.tiling.rows.tiles()).max(1);
+        let per_strip = source.len() / (self.shape.batch * self.tiling.rows.tiles()).max(1);
         &source[strips.start * per_strip..strips.end * per_strip]
     }
 
@@ -287,7 +301,9 @@ impl Winograd {
         (to, origin): (SharedMut<'_>, usize),
     ) {
         let layout = self.product_layout(block.tiles());
-        let job = FromPoints { block, layout, products, size: self.target, to, origin, bias };
+        let phase = self.panel.phase(panel);
+        let grid = self.target;
+        let job = FromPoints { block, layout, products, grid, phase, to, origin, bias };
         for strip in block.strips.clone() {
             // SAFETY: the CPU has the plan's instruction set; a row of the layout is one tile wide; panels
             // and blocks write different channels and pixels.
@@ -295,36 +311,46 @@ impl Winograd {
         }
     }
 
-    fn images<'a>(&self, pixels: &'a [f32], zero: &'a [f32]) -> Images<'a> {
-        Images { pixels, size: self.source, offset: self.offset, zero }
+    fn images<'a>(&self, source: &'a [f32], folded: &'a mut [f32], zero: &'a [f32]) -> Images<'a> {
+        let pixels = match self.panel.form {
+            Form::Forward => self.panel.frame.fold(&self.shape, source, folded),
+            Form::BackwardInput => source,
+        };
+        Images { pixels, grid: self.source, zero }
+    }
+
+    fn folded_len(&self) -> usize {
+        self.panel.frame.folded_len(&self.shape)
     }
 
     fn data_layout(&self, tiles: usize) -> Layout {
-        Layout::rows(tiles, self.panel.channels[0], lanes(self.tile.isa()))
+        Layout::rows(self.tiling.family, tiles, self.panel.channels[0], lanes(self.tile.isa()))
     }
 
     fn product_layout(&self, tiles: usize) -> Layout {
-        Layout::panels(tiles, self.panel.width, self.panel.width)
+        Layout::panels(self.tiling.family, tiles, self.panel.width, self.panel.width)
     }
 
     /// The strips of every block.
     fn blocks(&self) -> impl Iterator<Item = Range<usize>> + Clone + use<> {
-        even_pieces(0..self.batch * self.tiling.rows.tiles(), self.strips)
+        even_pieces(0..self.shape.batch * self.tiling.rows.tiles(), self.strips)
     }
 
     /// Tiles of the largest block.
     fn most_tiles(&self) -> usize {
-        let strips = self.batch * self.tiling.rows.tiles();
+        let strips = self.shape.batch * self.tiling.rows.tiles();
         strips.min(self.strips) * self.tiling.columns.tiles()
     }
 
     /// The elements of the target that some strips cover.
     fn pixels(&self, strips: &Range<usize>) -> Range<usize> {
-        let [height, width, channels] = self.target;
+        let [height, width, channels] = self.target.size;
+        let Grid { offset, step, .. } = self.target;
         let per_image = self.tiling.rows.tiles();
         let line = |strip: usize| {
             let (image, tile) = (strip / per_image, strip % per_image);
-            (image * height + self.tiling.rows.run(tile).start) * width * channels
+            let row = self.tiling.rows.run(tile).start * step;
+            (image * height + row.saturating_add_signed(offset[0])) * width * channels
         };
         line(strips.start)..line(strips.end)
     }

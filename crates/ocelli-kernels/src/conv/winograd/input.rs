@@ -1,17 +1,16 @@
 //! From pixels to points: the transforms of the tiles of x and of dy.
 
-use super::memory::{Layout, SharedMut, by_size};
-use super::points::{POINTS, data, gradient, uses};
+use super::frame::Grid;
+use super::memory::{Layout, SharedMut};
+use super::points::{F42, F43, F44, Family, Transforms, by_family, by_size};
 use super::tiles::Block;
 use crate::simd::{Vector, for_each_isa};
 
-/// Images `[rows, columns, channels]` that tiles are read from.
+/// Images that tiles are read from.
 #[derive(Clone, Copy)]
 pub(super) struct Images<'a> {
     pub pixels: &'a [f32],
-    pub size: [usize; 3],
-    /// The pixel that the first output reads first; negative where that is padding.
-    pub offset: [isize; 2],
+    pub grid: Grid,
     /// What a pixel outside the image holds: as many zeros as channels.
     pub zero: &'a [f32],
 }
@@ -56,47 +55,76 @@ unsafe fn strip_of_gradients<V: Vector>(job: &ToPoints<'_>, index: usize) {
 
 /// A transform along one axis.
 trait Transform {
-    /// Pixels that a tile reads beyond its outputs.
-    const MORE: usize;
+    /// Pixels that a tile reads beyond its outputs, for kernels of so many weights.
+    fn more(weights: usize) -> usize;
 
-    fn apply<V: Vector, const M: usize>(pixels: [V; 6]) -> [V; POINTS];
+    fn apply<V, F, const P: usize, const R: usize, const M: usize>(pixels: [V; P]) -> [V; P]
+    where
+        V: Vector,
+        F: Transforms<P, R>;
 }
 
 struct Data;
 
 impl Transform for Data {
-    const MORE: usize = 2;
+    #[inline(always)]
+    fn more(weights: usize) -> usize {
+        weights - 1
+    }
 
     #[inline(always)]
-    fn apply<V: Vector, const M: usize>(pixels: [V; 6]) -> [V; POINTS] {
-        data::<V, M>(pixels)
+    fn apply<V, F, const P: usize, const R: usize, const M: usize>(pixels: [V; P]) -> [V; P]
+    where
+        V: Vector,
+        F: Transforms<P, R>,
+    {
+        F::data::<V, M>(pixels)
     }
 }
 
 struct Gradient;
 
 impl Transform for Gradient {
-    const MORE: usize = 0;
+    #[inline(always)]
+    fn more(_: usize) -> usize {
+        0
+    }
 
     #[inline(always)]
-    fn apply<V: Vector, const M: usize>(pixels: [V; 6]) -> [V; POINTS] {
-        gradient::<V, M>(pixels)
+    fn apply<V, F, const P: usize, const R: usize, const M: usize>(pixels: [V; P]) -> [V; P]
+    where
+        V: Vector,
+        F: Transforms<P, R>,
+    {
+        F::gradient::<V, M>([pixels[0], pixels[1], pixels[2], pixels[3]])
     }
 }
 
 #[inline(always)]
 unsafe fn strip<V: Vector, T: Transform>(job: &ToPoints<'_>, index: usize) {
+    // SAFETY: the caller's promise.
+    unsafe { by_family!(job.block.family(), strip_of[V, T](job, index)) }
+}
+
+#[inline(always)]
+unsafe fn strip_of<V: Vector, T: Transform, F: Transforms<P, R>, const P: usize, const R: usize>(
+    job: &ToPoints<'_>,
+    index: usize,
+) {
     let images = &job.images;
-    let channels = images.size[2];
+    let channels = images.grid.size[2];
     let to = job.to.range(0, job.layout.len());
     let (image, row) = job.block.strip(index);
-    let rows = images.rows(image, row.start);
-    for (place, column) in job.block.tiles_of(index) {
-        let pixels = images.under(&rows, column.start);
-        // SAFETY: a pixel has `channels` values; the place is one of the layout's, which `to` has room for.
-        unsafe {
-            let to = to.add(job.layout.at(place, 0));
-            by_size!(row.outputs, column.outputs, tile[V, T](&pixels, channels, to, &job.layout));
+    for phase in 0..images.grid.phases() {
+        let first = images.grid.first(phase);
+        let rows = images.rows::<P>(image, row.start, first[0]);
+        for (place, column) in job.block.tiles_of(index) {
+            let pixels = images.under(&rows, column.start, first[1]);
+            let to = Place { to, layout: &job.layout, place, channel: phase * channels };
+            // SAFETY: a pixel has `channels` values; the place is one of the layout's, which `to` has room for.
+            unsafe {
+                by_size!(row.outputs, column.outputs, tile[V, T, F, P, R](&pixels, channels, to));
+            }
         }
     }
 }
@@ -104,23 +132,37 @@ unsafe fn strip<V: Vector, T: Transform>(job: &ToPoints<'_>, index: usize) {
 impl<'a> Images<'a> {
     /// The rows of pixels below a tile that begins at an output row; none where that is padding.
     #[inline(always)]
-    fn rows(&self, image: usize, start: usize) -> [Option<&'a [f32]>; 6] {
-        let [height, width, channels] = self.size;
+    fn rows<const P: usize>(
+        &self,
+        image: usize,
+        start: usize,
+        first: isize,
+    ) -> [Option<&'a [f32]>; P] {
+        let [height, width, channels] = self.grid.size;
         std::array::from_fn(|i| {
-            let row = (start + i).checked_add_signed(self.offset[0]).filter(|&row| row < height)?;
+            let row = ((start + i) * self.grid.step)
+                .checked_add_signed(first)
+                .filter(|&row| row < height)?;
             Some(&self.pixels[(image * height + row) * width * channels..][..width * channels])
         })
     }
 
     /// Pointers to the pixels below a tile, each to a value per channel.
     #[inline(always)]
-    fn under(&self, rows: &[Option<&'a [f32]>; 6], start: usize) -> [[*const f32; 6]; 6] {
-        let [_, width, channels] = self.size;
+    fn under<const P: usize>(
+        &self,
+        rows: &[Option<&'a [f32]>; P],
+        start: usize,
+        first: isize,
+    ) -> [[*const f32; P]; P] {
+        let [_, width, channels] = self.grid.size;
         let zero = self.zero[..channels].as_ptr();
-        let columns: [Option<usize>; 6] = std::array::from_fn(|j| {
-            (start + j).checked_add_signed(self.offset[1]).filter(|&column| column < width)
+        let columns: [Option<usize>; P] = std::array::from_fn(|j| {
+            ((start + j) * self.grid.step)
+                .checked_add_signed(first)
+                .filter(|&column| column < width)
         });
-        let mut pixels = [[zero; 6]; 6];
+        let mut pixels = [[zero; P]; P];
         for (row, pixels) in rows.iter().zip(&mut pixels) {
             for (column, pixel) in columns.into_iter().zip(pixels) {
                 if let (Some(row), Some(column)) = (row, column) {
@@ -132,37 +174,50 @@ impl<'a> Images<'a> {
     }
 }
 
+/// Where the points of a tile go.
+struct Place<'a> {
+    to: *mut f32,
+    layout: &'a Layout,
+    place: usize,
+    /// The first of its channels.
+    channel: usize,
+}
+
 /// Transforms one tile, a vector of channels after the other.
 ///
 /// # Safety
-/// The pixels must hold `channels` values, and `to` must have room for a tile in this layout.
+/// The pixels must hold `channels` values, and the place must have room for them.
 #[inline(always)]
-unsafe fn tile<V: Vector, T: Transform, const I: usize, const J: usize>(
-    pixels: &[[*const f32; 6]; 6],
+unsafe fn tile<V, T, F, const P: usize, const R: usize, const I: usize, const J: usize>(
+    pixels: &[[*const f32; P]; P],
     channels: usize,
-    to: *mut f32,
-    layout: &Layout,
-) {
+    place: Place<'_>,
+) where
+    V: Vector,
+    T: Transform,
+    F: Transforms<P, R>,
+{
     for first in (0..channels).step_by(V::LANES) {
         // SAFETY: `first` is below `channels`; a panel is a whole number of vectors wide.
         unsafe {
             let zero = V::splat(0.0);
-            let mut half = [[zero; 6]; POINTS];
-            for j in 0..J + T::MORE {
-                let mut column = [zero; 6];
-                for i in 0..I + T::MORE {
+            let mut half = [[zero; P]; P];
+            for j in 0..J + T::more(R) {
+                let mut column = [zero; P];
+                for i in 0..I + T::more(R) {
                     column[i] = V::load_first(pixels[i][j].add(first), channels - first);
                 }
-                for (row, value) in half.iter_mut().zip(T::apply::<V, I>(column)) {
+                for (row, value) in half.iter_mut().zip(T::apply::<V, F, P, R, I>(column)) {
                     row[j] = value;
                 }
             }
-            let to = to.add(layout.at(0, first));
+            let layout = place.layout;
+            let to = place.to.add(layout.at(place.place, place.channel + first));
             for (i, row) in half.into_iter().enumerate() {
-                let row = T::apply::<V, J>(row);
+                let row = T::apply::<V, F, P, R, J>(row);
                 for (j, value) in row.into_iter().enumerate() {
-                    if uses(I, i) && uses(J, j) {
-                        value.store(to.add((i * POINTS + j) * layout.point_len()));
+                    if F::FAMILY.uses(I, i) && F::FAMILY.uses(J, j) {
+                        value.store(to.add((i * P + j) * layout.point_len()));
                     }
                 }
             }

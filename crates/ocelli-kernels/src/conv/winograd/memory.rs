@@ -1,17 +1,16 @@
 //! Buffers in the transformed domain.
 
-use super::points::POINTS;
+use super::points::Family;
 use std::marker::PhantomData;
 
-/// Points of a tile.
-pub(super) const ALL: usize = POINTS * POINTS;
-/// Elements of a cache line. One more of them per point keeps the 36 streams of a transform from falling
+/// Elements of a cache line. One more of them per point keeps the streams of a transform from falling
 /// into the same sets of the L1 cache.
 pub(super) const LINE: usize = 16;
 
 /// Transformed tiles `[point][panel of channels][tile][width]`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Layout {
+    points: usize,
     tiles: usize,
     /// Channels in a panel, a whole number of vectors.
     pub width: usize,
@@ -20,15 +19,16 @@ pub(super) struct Layout {
 
 impl Layout {
     /// Panels of `width` channels.
-    pub fn panels(tiles: usize, channels: usize, width: usize) -> Self {
-        Self { tiles, width, panels: channels.div_ceil(width) }
+    pub fn panels(family: Family, tiles: usize, channels: usize, width: usize) -> Self {
+        Self { points: family.all(), tiles, width, panels: channels.div_ceil(width) }
     }
 
     /// One panel of all channels: a row per tile.
-    pub fn rows(tiles: usize, channels: usize, lanes: usize) -> Self {
+    pub fn rows(family: Family, tiles: usize, channels: usize, lanes: usize) -> Self {
         // Rows of a product that lie a multiple of 4 KiB apart share a set of the L1 cache.
         let apart = if channels >= 256 { LINE } else { 0 };
-        Self { tiles, width: channels.next_multiple_of(lanes) + apart, panels: 1 }
+        let width = channels.next_multiple_of(lanes) + apart;
+        Self { points: family.all(), tiles, width, panels: 1 }
     }
 
     pub fn point_len(&self) -> usize {
@@ -36,7 +36,7 @@ impl Layout {
     }
 
     pub fn len(&self) -> usize {
-        ALL * self.point_len()
+        self.points * self.point_len()
     }
 
     /// Where a channel of a tile stands at point 0.
@@ -72,21 +72,3 @@ impl<'a> SharedMut<'a> {
         self.start.wrapping_add(at)
     }
 }
-
-/// Calls a function that is generic over the outputs of a tile, rows and columns, with their values.
-macro_rules! by_size {
-    ($rows:expr, $columns:expr, $function:ident [$($generic:ty),*] $arguments:tt) => {
-        match ($rows, $columns) {
-            (4, 4) => $function::<$($generic,)* 4, 4> $arguments,
-            (4, 3) => $function::<$($generic,)* 4, 3> $arguments,
-            (4, _) => $function::<$($generic,)* 4, 2> $arguments,
-            (3, 4) => $function::<$($generic,)* 3, 4> $arguments,
-            (3, 3) => $function::<$($generic,)* 3, 3> $arguments,
-            (3, _) => $function::<$($generic,)* 3, 2> $arguments,
-            (_, 4) => $function::<$($generic,)* 2, 4> $arguments,
-            (_, 3) => $function::<$($generic,)* 2, 3> $arguments,
-            _ => $function::<$($generic,)* 2, 2> $arguments,
-        }
-    };
-}
-pub(super) use by_size;

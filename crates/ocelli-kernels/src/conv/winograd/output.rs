@@ -1,8 +1,9 @@
 //! From points to pixels: the transform of products to the tiles of the target.
 
-use super::memory::{Layout, SharedMut, by_size};
-use super::points::{POINTS, outputs, uses};
-use super::tiles::Block;
+use super::frame::Grid;
+use super::memory::{Layout, SharedMut};
+use super::points::{F42, F43, F44, Family, Transforms, by_family, by_size};
+use super::tiles::{Block, Run};
 use crate::simd::{Vector, for_each_isa};
 use std::ops::Range;
 
@@ -13,8 +14,9 @@ pub(super) struct FromPoints<'a> {
     pub layout: Layout,
     /// As many as the layout says.
     pub products: &'a [f32],
-    /// Rows, columns and channels of a target image.
-    pub size: [usize; 3],
+    pub grid: Grid,
+    /// The pixel of a square of the target that these products make.
+    pub phase: usize,
     /// The target, from element `origin` on.
     pub to: SharedMut<'a>,
     pub origin: usize,
@@ -36,38 +38,79 @@ struct Place<'a> {
     job: &'a FromPoints<'a>,
     channels: Range<usize>,
     /// Rows and columns that are written.
-    inside: [usize; 2],
+    inside: [Range<usize>; 2],
 }
 
 #[inline(always)]
 unsafe fn strip_of_outputs<V: Vector>(job: &FromPoints<'_>, channels: Range<usize>, strip: usize) {
-    let [height, width, depth] = job.size;
+    // SAFETY: the caller's promise.
+    unsafe { by_family!(job.block.family(), write_strip[V](job, channels, strip)) }
+}
+
+#[inline(always)]
+unsafe fn write_strip<V: Vector, F: Transforms<P, R>, const P: usize, const R: usize>(
+    job: &FromPoints<'_>,
+    channels: Range<usize>,
+    strip: usize,
+) {
+    let [height, width, depth] = job.grid.size;
+    let step = job.grid.step;
     let (image, row) = job.block.strip(strip);
     let from = job.products[..job.layout.len()].as_ptr();
+    let first = job.grid.first_backwards(job.phase);
+    let rows = inside(row, step, first[0], height);
     for (place, column) in job.block.tiles_of(strip) {
-        let pixel = (image * height + row.start) * width + column.start;
-        let last = (row.inside - 1) * width + column.inside;
-        let at = pixel * depth - job.origin;
-        // Up to the end of the last pixel of the tile.
-        let to = job.to.range(at, last * depth).wrapping_add(channels.start);
-        let tile = Place { job, channels: channels.clone(), inside: [row.inside, column.inside] };
-        // SAFETY: the range holds the tile, and the layout the place.
+        let columns = inside(column, step, first[1], width);
+        if rows.is_empty() || columns.is_empty() {
+            continue;
+        }
+        let pixel = |i: usize, j: usize| {
+            let y = ((row.start + i) * step).wrapping_add_signed(first[0]);
+            let x = ((column.start + j) * step).wrapping_add_signed(first[1]);
+            (image * height + y) * width + x
+        };
+        let at = pixel(rows.start, columns.start);
+        let pixels = pixel(rows.end - 1, columns.end - 1) + 1 - at;
+        let to = job.to.range(at * depth - job.origin, pixels * depth);
+        // The first pixel of the tile, which need not lie in the image.
+        let to = to.wrapping_sub((rows.start * width + columns.start) * step * depth);
+        let to = to.wrapping_add(channels.start);
+        let tile = Place { job, channels: channels.clone(), inside: [rows.clone(), columns] };
+        // SAFETY: the range holds the pixels of the tile that are inside, and the layout the place.
         unsafe {
             let from = from.add(job.layout.at(place, 0));
-            by_size!(row.outputs, column.outputs, write_tile[V](&tile, from, to));
+            by_size!(row.outputs, column.outputs, write_tile[V, F, P, R](&tile, from, to));
         }
     }
 }
 
-/// # Safety
-/// `from` must be a tile of the products, `to` its first pixel in the target.
+/// Which pixels of a run lie in an image of `size`, if pixel 0 lies at `first`.
 #[inline(always)]
-unsafe fn write_tile<V: Vector, const I: usize, const J: usize>(
+fn inside(run: Run, step: usize, first: isize, size: usize) -> Range<usize> {
+    let is_inside = |i: &usize| {
+        ((run.start + i) * step).checked_add_signed(first).is_some_and(|pixel| pixel < size)
+    };
+    let mut inside = (0..run.inside).filter(is_inside);
+    match inside.next() {
+        Some(start) => start..inside.next_back().unwrap_or(start) + 1,
+        None => 0..0,
+    }
+}
+
+/// # Safety
+/// `from` must be a tile of the products, `to` its first pixel in the target, if that
+/// lies inside.
+#[inline(always)]
+unsafe fn write_tile<V, F, const P: usize, const R: usize, const I: usize, const J: usize>(
     tile: &Place<'_>,
     from: *const f32,
     to: *mut f32,
-) {
-    let [_, width, depth] = tile.job.size;
+) where
+    V: Vector,
+    F: Transforms<P, R>,
+{
+    let [_, width, depth] = tile.job.grid.size;
+    let step = tile.job.grid.step;
     let stride = tile.job.layout.point_len();
     let channels = tile.channels.len();
     for first in (0..channels).step_by(V::LANES) {
@@ -81,26 +124,30 @@ unsafe fn write_tile<V: Vector, const I: usize, const J: usize>(
                 }
                 None => zero,
             };
-            let mut half = [[zero; POINTS]; 4];
-            for j in 0..POINTS {
-                let mut column = [zero; POINTS];
+            let mut half = [[zero; P]; 4];
+            for j in 0..P {
+                let mut column = [zero; P];
                 for (i, value) in column.iter_mut().enumerate() {
-                    if uses(I, i) && uses(J, j) {
-                        *value = V::load(from.add(first + (i * POINTS + j) * stride));
+                    if F::FAMILY.uses(I, i) && F::FAMILY.uses(J, j) {
+                        *value = V::load(from.add(first + (i * P + j) * stride));
                     }
                 }
-                for (row, value) in half.iter_mut().zip(outputs::<V, I>(column)) {
+                for (row, value) in half.iter_mut().zip(F::outputs::<V, I>(column)) {
                     row[j] = value;
                 }
             }
             // Constant bounds, so that `half` is never indexed by a variable.
             for (i, row) in half.into_iter().enumerate().take(I) {
-                if i < tile.inside[0] {
-                    let to = to.add(i * width * depth + first);
-                    let row = outputs::<V, J>(row);
+                if tile.inside[0].contains(&i) {
+                    let to = to.wrapping_add(i * step * width * depth + first);
+                    let row = F::outputs::<V, J>(row);
                     for (j, value) in row.into_iter().enumerate().take(J) {
-                        if j < tile.inside[1] {
-                            store(value.add(bias), to.add(j * depth), channels - first);
+                        if tile.inside[1].contains(&j) {
+                            store(
+                                value.add(bias),
+                                to.wrapping_add(j * step * depth),
+                                channels - first,
+                            );
                         }
                     }
                 }
@@ -114,7 +161,7 @@ unsafe fn write_tile<V: Vector, const I: usize, const J: usize>(
 /// # Safety
 /// As many must be writable.
 #[inline(always)]
-pub(super) unsafe fn store<V: Vector>(value: V, to: *mut f32, count: usize) {
+unsafe fn store<V: Vector>(value: V, to: *mut f32, count: usize) {
     // SAFETY: the caller's promise.
     unsafe {
         if count >= V::LANES {

@@ -102,6 +102,38 @@ fn every_padding() {
 }
 
 #[test]
+fn every_stride_kernel_and_padding() {
+    for kernel in [3, 5, 7] {
+        for (top, left) in [(0, 1), (1, 0), (2, 3), (3, 2), (8, 7)] {
+            let padding = Padding { top, left, bottom: left, right: top + 1 };
+            for (height, width) in [(1, 2), (6, 9), (11, 8), (15, 14)] {
+                for in_channels in [3, 16, 17, 32] {
+                    check(ConvShape {
+                        height,
+                        width,
+                        padding,
+                        in_channels,
+                        kernel: [kernel; 2],
+                        stride: [2, 2],
+                        batch: 1,
+                        ..BASE
+                    });
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn strides_with_many_channels() {
+    let wide = ConvShape { in_channels: 80, out_channels: 70, stride: [2, 2], ..BASE };
+    check(ConvShape { height: 19, width: 30, ..wide });
+    check(ConvShape { height: 6, in_channels: 250, kernel: [5, 5], ..wide });
+    // Enough blocks of sums to finish each at once.
+    check(ConvShape { in_channels: 128, out_channels: 130, ..wide });
+}
+
+#[test]
 fn every_number_of_channels() {
     let channels = [1, 3, 5, 16, 17, 33, 48, 64, 70];
     for (in_channels, out_channels) in channels.into_iter().flat_map(|i| channels.map(|o| (i, o))) {

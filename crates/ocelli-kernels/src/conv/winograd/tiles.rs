@@ -1,12 +1,13 @@
 //! How images are cut into tiles, and where a tile stands among those computed together.
 
-use super::points::{POINTS, uses};
+use super::points::Family;
 use std::ops::Range;
 
 /// Outputs of a full tile along one axis.
 const FULL: usize = 4;
 
-/// An axis of the target: full tiles, then at most two tails, both of the same length.
+/// An axis of the target: full tiles, then at most two tails, both of the same length. Where the family has
+/// no tails, the last tile is a full one, which may reach beyond the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Axis {
     size: usize,
@@ -27,8 +28,11 @@ pub(super) struct Run {
 }
 
 impl Axis {
-    pub fn new(size: usize) -> Self {
+    fn new(family: Family, size: usize) -> Self {
         let full = size / FULL;
+        if !family.has_tails() {
+            return Self { size, full: size.div_ceil(FULL), tails: 0, tail: FULL };
+        }
         let (full, tails, tail) = match size % FULL {
             0 => (full, 0, FULL),
             // A tile of one output would cost half as much as one of four.
@@ -53,8 +57,17 @@ impl Axis {
 /// The tiles of an image.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tiling {
+    pub family: Family,
     pub rows: Axis,
     pub columns: Axis,
+}
+
+impl Tiling {
+    /// Tiles of images of so many rows and columns.
+    pub fn new(family: Family, size: [usize; 2]) -> Self {
+        let [rows, columns] = size.map(|size| Axis::new(family, size));
+        Self { family, rows, columns }
+    }
 }
 
 /// Some rows of tiles, numbered over all images, that are computed together.
@@ -72,6 +85,10 @@ impl Block {
         Self { tiling, strips }
     }
 
+    pub fn family(&self) -> Family {
+        self.tiling.family
+    }
+
     pub fn tiles(&self) -> usize {
         self.strips.len() * self.tiling.columns.tiles()
     }
@@ -84,7 +101,7 @@ impl Block {
 
     /// The tiles of a strip along its columns, with their places.
     pub fn tiles_of(&self, strip: usize) -> impl Iterator<Item = (usize, Run)> + use<> {
-        let Tiling { rows, columns } = self.tiling;
+        let Tiling { rows, columns, .. } = self.tiling;
         let [_, full_end, tail_end, _] = self.ends();
         let before = self.full_strips(self.strips.start..strip);
         // Of the strip's tiles: where the full ones begin, where the tails.
@@ -103,10 +120,11 @@ impl Block {
 
     /// The places of the tiles that use a point; `0..0` where there are none.
     pub fn owners(&self, point: usize) -> Range<usize> {
-        let Tiling { rows, columns } = self.tiling;
+        let Tiling { family, rows, columns } = self.tiling;
         let ends = self.ends();
-        let tall = uses(rows.tail, point / POINTS);
-        let wide = uses(columns.tail, point % POINTS);
+        let points = family.points();
+        let tall = family.uses(rows.tail, point / points);
+        let wide = family.uses(columns.tail, point % points);
         let start = if wide { 0 } else { ends[0] };
         let end = match (tall, wide) {
             (true, true) => ends[3],
@@ -143,7 +161,7 @@ mod tests {
     #[test]
     fn the_tiles_of_an_axis_cover_it_once() {
         for size in 1..=30 {
-            let axis = Axis::new(size);
+            let axis = Axis::new(Family::F43, size);
             let mut next = 0;
             for run in (0..axis.tiles()).map(|i| axis.run(i)) {
                 assert_eq!(run.start, next);
@@ -153,7 +171,7 @@ mod tests {
             assert_eq!(next, size);
         }
         let outputs = |size| {
-            let axis = Axis::new(size);
+            let axis = Axis::new(Family::F43, size);
             (0..axis.tiles()).map(|i| axis.run(i).outputs).collect::<Vec<_>>()
         };
         assert_eq!(
@@ -165,7 +183,7 @@ mod tests {
     #[test]
     fn every_tile_has_a_place_and_is_among_the_owners_of_its_points() {
         for (height, width) in (1..12).flat_map(|h| [1, 5, 6, 7, 8, 9].map(|w| (h, w))) {
-            let tiling = Tiling { rows: Axis::new(height), columns: Axis::new(width) };
+            let tiling = Tiling::new(Family::F43, [height, width]);
             let all = 3 * tiling.rows.tiles();
             for strips in [0..all, 1..all, all - 1..all, 2..2] {
                 let block = Block::new(tiling, strips.clone());
@@ -174,9 +192,10 @@ mod tests {
                     let (_, row) = block.strip(strip);
                     for (place, column) in block.tiles_of(strip) {
                         assert!(!std::mem::replace(&mut seen[place], true));
-                        for p in 0..POINTS * POINTS {
-                            let owner =
-                                uses(row.outputs, p / POINTS) && uses(column.outputs, p % POINTS);
+                        for p in 0..tiling.family.all() {
+                            let (family, points) = (tiling.family, tiling.family.points());
+                            let owner = family.uses(row.outputs, p / points)
+                                && family.uses(column.outputs, p % points);
                             assert_eq!(block.owners(p).contains(&place), owner);
                         }
                     }

@@ -3,10 +3,11 @@
 //! Tiles are taken in groups. The transforms of a group stand in panels of channels, so that their products,
 //! summed over the tiles, stream; these sums are cut into blocks of output by input channels at each point.
 
+use super::frame::{Frame, Grid};
 use super::input::{Images, ToPoints, transform_data, transform_gradient};
-use super::memory::{ALL, LINE, Layout, SharedMut};
-use super::sums::{Sums, finish};
-use super::tiles::{Axis, Block, Tiling};
+use super::memory::{LINE, Layout, SharedMut};
+use super::sums::{CHANNELS, Sums};
+use super::tiles::{Block, Tiling};
 use crate::Scratch;
 use crate::conv::ConvShape;
 use crate::isa::Isa;
@@ -15,7 +16,7 @@ use crate::workers::{apart, count, share};
 use std::ops::Range;
 
 /// Most output channels and input channels of a block of sums.
-const SUMS: usize = 64;
+const SUMS: usize = CHANNELS;
 /// Sums of fewer channels by channels stay in the L2 cache.
 const MANY: usize = 128 * 128;
 /// Elements of the transforms of a group that stay there too.
@@ -45,10 +46,10 @@ pub(super) enum Schedule {
 pub(in crate::conv) struct WeightGradient {
     tile: Tile,
     schedule: Schedule,
-    batch: usize,
-    x: [usize; 3],
-    y: [usize; 3],
-    offset: [isize; 2],
+    frame: Frame,
+    shape: ConvShape,
+    x: Grid,
+    y: Grid,
     tiling: Tiling,
     /// Output channels and input channels of a block of sums.
     sums: [usize; 2],
@@ -61,9 +62,10 @@ type Pair<T> = [T; 2];
 
 impl WeightGradient {
     pub fn new(isa: Isa, shape: &ConvShape) -> Self {
-        let [rows, columns] = shape.output().map(|size| Axis::new(size).tiles());
-        let slices = shape.batch * rows * columns / SLICE;
-        let many = shape.in_channels * shape.out_channels >= MANY;
+        let frame = Frame::new(shape);
+        let tiling = Tiling::new(frame.family, shape.output());
+        let slices = shape.batch * tiling.rows.tiles() * tiling.columns.tiles() / SLICE;
+        let many = frame.depth() * shape.out_channels >= MANY;
         // A few slices would keep no more threads busy.
         let schedule = if many || slices < 4 { Schedule::Groups } else { Schedule::Slices };
         Self::scheduled(isa, shape, schedule)
@@ -71,11 +73,13 @@ impl WeightGradient {
 
     pub(super) fn scheduled(isa: Isa, shape: &ConvShape, schedule: Schedule) -> Self {
         let [rows, columns] = shape.output();
-        let tiling = Tiling { rows: Axis::new(rows), columns: Axis::new(columns) };
-        let tile = Tile::for_columns(isa, shape.in_channels);
-        let padded = [shape.out_channels, shape.in_channels]
+        let frame = Frame::new(shape);
+        let y = [rows, columns, shape.out_channels];
+        let tiling = Tiling::new(frame.family, [rows, columns]);
+        let tile = Tile::for_columns(isa, frame.depth());
+        let padded = [shape.out_channels, frame.depth()]
             .map(|channels| channels.next_multiple_of(tile.columns()));
-        let per_tile = ALL * (padded[0] + padded[1]);
+        let per_tile = frame.family.all() * (padded[0] + padded[1]);
         let tiles = match schedule {
             Schedule::Slices => PRIVATE / per_tile,
             Schedule::Groups => (SHARED / per_tile).max(TILES),
@@ -83,17 +87,17 @@ impl WeightGradient {
         Self {
             tile,
             schedule,
-            batch: shape.batch,
-            x: [shape.height, shape.width, shape.in_channels],
-            y: [rows, columns, shape.out_channels],
-            offset: [shape.padding.top, shape.padding.left].map(|p| -(p as isize)),
+            frame,
+            shape: *shape,
+            x: frame.source(shape),
+            y: Grid { size: y, offset: [0, 0], step: 1 },
             tiling,
             sums: padded.map(|channels| channels.min(SUMS)),
             strips: (tiles / tiling.columns.tiles()).max(1),
         }
     }
 
-    /// dw `[O, 3, 3, C]` of x and dy.
+    /// dw `[O, K, K, C]` of x and dy.
     pub fn run(&self, x: &[f32], dy: &[f32], dw: &mut [f32], scratch: &mut Scratch) {
         if self.all_strips() == 0 {
             return dw.fill(0.0);
@@ -111,9 +115,14 @@ impl WeightGradient {
         let lens = self.lens();
         let (each, slices_len) = (apart(lens[0] + lens[1]), slices.clone().count());
         let sums_len = self.blocks() * self.block_len();
-        let [zero, sums, memory] =
-            scratch.parts([self.zero_len(), slices_len * sums_len, count(slices_len) * each]);
-        let images = self.images(images, zero);
+        let [zero, folded, sums, memory] = scratch.parts([
+            self.zero_len(),
+            self.frame.folded_len(&self.shape),
+            slices_len * sums_len,
+            count(slices_len) * each,
+        ]);
+        let images = self.images(images, folded, zero);
+        let points = self.frame.family.all();
         let items = sums.chunks_exact_mut(sums_len).zip(slices);
         share(items, memory, each, |(sums, slice), memory| {
             let (z, v) = memory.split_at_mut(lens[0]);
@@ -126,7 +135,7 @@ impl WeightGradient {
                     .clone()
                     .for_each(|strip| self.transform(images, &group, transforms, strip));
                 for (i, sums) in sums.chunks_exact_mut(self.point_len()).enumerate() {
-                    self.multiply(&group, [z, v], [i / ALL, i % ALL], (sums, accumulate));
+                    self.multiply(&group, [z, v], [i / points, i % points], (sums, accumulate));
                 }
             }
         });
@@ -141,10 +150,18 @@ impl WeightGradient {
         let once = strips <= self.strips && blocks >= BLOCKS;
         let each = apart(if once { self.block_len() } else { 0 });
         let sums_len = if once { 0 } else { blocks * self.block_len() };
-        let threads = count(self.strips.max(blocks * ALL));
-        let [zero, z, v, sums, memory] =
-            scratch.parts([self.zero_len(), lens[0], lens[1], sums_len, threads * each]);
-        let images = self.images(images, zero);
+        let points = self.frame.family.all();
+        let threads = count(self.strips.max(blocks * points));
+        let folded_len = self.frame.folded_len(&self.shape);
+        let [zero, folded, z, v, sums, memory] = scratch.parts([
+            self.zero_len(),
+            folded_len,
+            lens[0],
+            lens[1],
+            sums_len,
+            threads * each,
+        ]);
+        let images = self.images(images, folded, zero);
         for strips in even_pieces(0..strips, self.strips) {
             let accumulate = strips.start > 0;
             let group = Block::new(self.tiling, strips);
@@ -165,7 +182,7 @@ impl WeightGradient {
             } else {
                 let items = sums.chunks_exact_mut(self.point_len()).enumerate();
                 share(items, memory, each, |(i, sums), _| {
-                    self.multiply(&group, [z, v], [i / ALL, i % ALL], (sums, accumulate));
+                    self.multiply(&group, [z, v], [i / points, i % points], (sums, accumulate));
                 });
             }
         }
@@ -208,7 +225,10 @@ impl WeightGradient {
         let v = &v[point * v_layout.point_len()..][..v_layout.point_len()];
         let tiles = group.owners(point);
         let width = self.tile.columns();
-        for c in pieces(self.inputs(block), width) {
+        let live = self.frame.live(point);
+        let is_live = |c: &Range<usize>| c.start < live.end && live.start < c.end;
+        // What is left out is part of no weight.
+        for c in pieces(self.inputs(block), width).filter(is_live) {
             for o in pieces(self.outputs(block), width).flat_map(|panel| self.tile.cut(panel)) {
                 let to = (o.start % self.sums[0]) * self.sums[1] + c.start % self.sums[1];
                 let last = to + (o.len() - 1) * self.sums[1] + width;
@@ -255,30 +275,38 @@ impl WeightGradient {
             slices,
             slice_len: self.blocks() * self.block_len(),
             output,
+            frame: self.frame,
             channels: self.inputs(block),
             dw,
-            depth: self.x[2],
         };
         // SAFETY: the CPU has the plan's instruction set; the callers finish every output once in a block.
-        unsafe { finish(self.tile.isa(), &job) }
+        unsafe { job.finish(self.tile.isa()) }
     }
 
     fn all_strips(&self) -> usize {
-        self.batch * self.tiling.rows.tiles()
+        self.shape.batch * self.tiling.rows.tiles()
     }
 
-    fn images<'a>(&self, [dy, x]: Pair<&'a [f32]>, zero: &'a mut [f32]) -> Pair<Images<'a>> {
+    fn images<'a>(
+        &self,
+        [dy, x]: Pair<&'a [f32]>,
+        folded: &'a mut [f32],
+        zero: &'a mut [f32],
+    ) -> Pair<Images<'a>> {
         zero.fill(0.0);
-        let dy = Images { pixels: dy, size: self.y, offset: [0, 0], zero };
-        [dy, Images { pixels: x, size: self.x, offset: self.offset, zero }]
+        let x = self.frame.fold(&self.shape, x, folded);
+        let dy = Images { pixels: dy, grid: self.y, zero };
+        [dy, Images { pixels: x, grid: self.x, zero }]
     }
 
     fn zero_len(&self) -> usize {
-        self.x[2].max(self.y[2])
+        self.x.size[2].max(self.y.size[2])
     }
 
     fn layouts(&self, tiles: usize) -> Pair<Layout> {
-        [self.y[2], self.x[2]].map(|channels| Layout::panels(tiles, channels, self.tile.columns()))
+        let (family, width) = (self.frame.family, self.tile.columns());
+        [self.y.size[2], self.frame.depth()]
+            .map(|channels| Layout::panels(family, tiles, channels, width))
     }
 
     /// Elements of the transforms of the largest group.
@@ -293,23 +321,23 @@ impl WeightGradient {
     }
 
     fn block_len(&self) -> usize {
-        ALL * self.point_len()
+        self.frame.family.all() * self.point_len()
     }
 
     fn blocks(&self) -> usize {
-        self.y[2].div_ceil(self.sums[0]) * self.x[2].div_ceil(self.sums[1])
+        self.y.size[2].div_ceil(self.sums[0]) * self.frame.depth().div_ceil(self.sums[1])
     }
 
     /// The output channels of a block.
     fn outputs(&self, block: usize) -> Range<usize> {
-        let start = block / self.x[2].div_ceil(self.sums[1]) * self.sums[0];
-        start..(start + self.sums[0]).min(self.y[2])
+        let start = block / self.frame.depth().div_ceil(self.sums[1]) * self.sums[0];
+        start..(start + self.sums[0]).min(self.y.size[2])
     }
 
     /// The input channels of a block.
     fn inputs(&self, block: usize) -> Range<usize> {
-        let start = block % self.x[2].div_ceil(self.sums[1]) * self.sums[1];
-        start..(start + self.sums[1]).min(self.x[2])
+        let start = block % self.frame.depth().div_ceil(self.sums[1]) * self.sums[1];
+        start..(start + self.sums[1]).min(self.frame.depth())
     }
 }
 
