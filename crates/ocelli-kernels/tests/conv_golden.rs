@@ -79,7 +79,7 @@ fn check(case: &Value) {
         let error = relative_error(&got, &widen(&expected));
         // Winograd's transforms lose some bits.
         assert!(
-            error < if conv.algorithm() == Algorithm::Winograd { 5e-5 } else { 1e-5 },
+            error < if conv.algorithm() == Algorithm::Direct { 1e-5 } else { 5e-5 },
             "{}: {what}: error {error:e}",
             case["name"]
         );
