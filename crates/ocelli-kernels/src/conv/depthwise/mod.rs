@@ -83,8 +83,10 @@ impl Depthwise {
             offset += grid.taps() * channels;
             let kernels = tiles(grid, isa, channels);
             let columns = grid.columns.size;
-            let pieces =
-                if kernels.is_some() { pieces(columns).collect() } else { vec![0..columns] };
+            let pieces = match kernels {
+                Some(_) => pieces(columns).collect(),
+                None => std::iter::once(0..columns).collect(),
+            };
             Phase { grid: grid.clone(), weights: start..offset, pieces, kernels }
         };
         let phases: Vec<_> = pass.grids.iter().map(phase).collect();

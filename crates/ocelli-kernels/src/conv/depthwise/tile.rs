@@ -89,7 +89,7 @@ unsafe fn tile<
     let (taps, channels) = (tile.taps[0], tile.window.size[2]);
     let rows = tile.window.rows(taps + TILE_ROWS - 1);
     tile.window.point_to(rows.clone(), (POINTS - 1) * STEP + TAPS, tile.pixels);
-    let pixels = &*tile.pixels;
+    let source = |row: usize| &tile.pixels[row];
     // The first row of taps meets source rows 0..taps, the second (a step of 1 below) 1..taps + 1.
     let alone = if TILE_ROWS == 1 { taps } else { 1 };
     let vectors = Vectors::new(tile.window.image, V::LANES, channels);
@@ -106,21 +106,16 @@ unsafe fn tile<
             };
             let (mut first, mut second) = ([bias; POINTS], [bias; POINTS]);
             for r in rows.start..rows.end.min(alone) {
-                add_row::<V, TAPS, STEP, POINTS, 1>([&mut first], &pixels[r], at, [row(r)]);
+                add_row::<V, TAPS, STEP, POINTS, 1>([&mut first], source(r), at, [row(r)]);
             }
             if TILE_ROWS == 2 {
                 for r in rows.start.max(1)..rows.end.min(taps) {
                     let sums = [&mut first, &mut second];
                     let weights = [row(r), row(r - 1)];
-                    add_row::<V, TAPS, STEP, POINTS, 2>(sums, &pixels[r], at, weights);
+                    add_row::<V, TAPS, STEP, POINTS, 2>(sums, source(r), at, weights);
                 }
                 for r in rows.start.max(taps)..rows.end {
-                    add_row::<V, TAPS, STEP, POINTS, 1>(
-                        [&mut second],
-                        &pixels[r],
-                        at,
-                        [row(r - 1)],
-                    );
+                    add_row::<V, TAPS, STEP, POINTS, 1>([&mut second], source(r), at, [row(r - 1)]);
                 }
                 let target = tile.target.as_mut_ptr().add(tile.distance[0] + at);
                 store_row(second, target, tile.distance[1]);

@@ -41,10 +41,10 @@ impl Window<'_> {
         for r in rows {
             let first = (row + r as isize) * width as isize + column;
             let line = self.image.as_ptr().wrapping_offset(first * channels as isize);
-            for c in 0..columns {
+            for (c, pixel) in pixels[r][..columns].iter_mut().enumerate() {
                 let inside = (column + c as isize).cast_unsigned() < width;
                 let here = line.wrapping_add(c * channels);
-                pixels[r][c] = if inside { here } else { self.zeros.as_ptr() };
+                *pixel = if inside { here } else { self.zeros.as_ptr() };
             }
         }
     }
