@@ -16,15 +16,20 @@ pub fn check(tree: &Tree) -> Vec<Finding> {
         for (number, line) in source.numbered().filter(|(_, line)| has_word(line, "unsafe")) {
             let message = if !allowed {
                 "`unsafe` lives in ocelli-kernels; move it there, or write it without"
-            } else if !is_justified(source, number - 1, line) {
-                "say above this `unsafe` why it is sound: // SAFETY: ..."
-            } else {
+            } else if is_private(line) || is_justified(source, number - 1, line) {
                 continue;
+            } else {
+                "say above this `unsafe` why it is sound: // SAFETY: ..."
             };
             findings.push(Finding::new(&file.path, number, message));
         }
     }
     findings
+}
+
+/// Whether a function's contract concerns its file alone, or is its trait's; or this is only a function's type.
+fn is_private(line: &str) -> bool {
+    has_word(line, "unsafe fn") && !has_word(line, "pub")
 }
 
 /// Whether a comment on the line, or above the statement that it belongs to, justifies it.
@@ -64,6 +69,7 @@ mod tests {
         );
         assert!(kernels("unsafe { f(i) } // SAFETY: i < n\n").is_empty());
         assert!(kernels("/// # Safety\n/// i < n\n#[inline]\npub unsafe fn f() {}\n").is_empty());
+        assert!(kernels("unsafe fn f() {}\nconst F: unsafe fn() = f;\n").is_empty());
     }
 
     #[test]
@@ -72,6 +78,7 @@ mod tests {
                         // SAFETY: ...";
         assert_eq!(kernels("// SAFETY: of g\ng();\nunsafe { f(i) }\n"), [expected]);
         assert_eq!(kernels("/// # Safety\nunsafe { f(i) }\n").len(), 1);
+        assert_eq!(kernels("pub unsafe fn f() {}\n").len(), 1);
     }
 
     #[test]

@@ -34,7 +34,10 @@ pub(super) struct Point<'a> {
 }
 
 for_each_isa! {
-    /// Computes one pixel. The pixels met must lie in the image.
+    /// Computes one pixel.
+    ///
+    /// # Safety
+    /// The pixels met must lie in the image.
     pub(super) unsafe fn sum_point = sum(point: Point<'_>)
 }
 
@@ -75,7 +78,10 @@ pub(super) struct PointGradient<'a> {
 }
 
 for_each_isa! {
-    /// Adds one point. There must be sums for every vector; the pixels met must lie in the image.
+    /// Adds one point.
+    ///
+    /// # Safety
+    /// There must be sums for every vector; the pixels met must lie in the image.
     pub(super) unsafe fn add_point = add(point: PointGradient<'_>)
 }
 
