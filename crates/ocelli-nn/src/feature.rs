@@ -77,10 +77,10 @@ impl Feature {
     /// # Errors
     /// Where candle cannot hold it.
     pub fn tensor(&self) -> Result<Tensor> {
-        let tensor = Tensor::from_vec(self.values.to_vec(), self.dims.as_slice(), &Device::Cpu)?;
+        let copy = || Tensor::from_vec(self.values.to_vec(), self.dims.as_slice(), &Device::Cpu);
         match &self.origin {
-            Origin::Constant => Ok(tensor),
-            Origin::Node(node) => node.leaf(&tensor),
+            Origin::Constant => Ok(copy()?),
+            Origin::Node(node) => node.leaf(&copy()?),
             Origin::Candle(tensor) => Ok(tensor.clone()),
         }
     }

@@ -71,7 +71,7 @@ fn own(work: &Work) -> anyhow::Result<Rates> {
     let rate = |what: &str| {
         let mut command = Command::new(std::env::current_exe().context("where this program is")?);
         command.args(["bench", "--json", "--what", what]);
-        measured(command, work, "images_per_second")
+        number(&answer(command, work)?, "images_per_second")
     };
     Ok(Rates { train: rate("train")?, infer: rate("infer")? })
 }
@@ -93,10 +93,6 @@ fn python(work: &Work, peer: &Peer, script: &Path) -> anyhow::Result<Rates> {
         train: number(&said, "train_images_per_s")?,
         infer: number(&said, "infer_images_per_s")?,
     })
-}
-
-fn measured(command: Command, work: &Work, key: &str) -> anyhow::Result<f64> {
-    number(&answer(command, work)?, key)
 }
 
 /// Adds the work to a command, runs it and reads the JSON of its last line.

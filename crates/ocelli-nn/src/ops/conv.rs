@@ -76,21 +76,19 @@ pub(crate) fn conv(
         None => run(None),
     }
     let input = pass.node(x)?;
-    let learns = filters.params().into_iter().any(|param| pass.learns(param));
+    let learns = pass.learns(&filters.weight);
+    let bias = filters.bias.clone().filter(|bias| pass.learns(bias));
     let [height, width] = shape.output();
     let (values, filters) = (x.shared(), filters.share());
-    let learned = filters.params().into_iter().filter(|param| pass.learns(param)).cloned();
-    let learned: Vec<Param> = learned.collect();
-    let backward = (input.is_some() || learns).then(|| {
+    let backward = (input.is_some() || learns || bias.is_some()).then(|| {
         pass.backward_of(move |dy, gradients| {
-            for param in &learned {
-                if param.name() == filters.weight.name() {
-                    gradients.add_param(param, |dw| {
-                        with_scratch(|scratch| plan.backward_weight(&values, dy, dw, scratch));
-                    })?;
-                } else {
-                    gradients.add_param(param, |db| sum_rows(dy, db.len(), db))?;
-                }
+            if learns {
+                gradients.add_param(&filters.weight, |dw| {
+                    with_scratch(|scratch| plan.backward_weight(&values, dy, dw, scratch));
+                })?;
+            }
+            if let Some(bias) = &bias {
+                gradients.add_param(bias, |db| sum_rows(dy, db.len(), db))?;
             }
             if let Some(input) = input {
                 let packed = filters.packed(&plan, Form::BackwardInput)?;

@@ -1,9 +1,12 @@
 //! Batch normalisation with what follows it: `y = act(norm(x) * gamma + beta [+ residual])`.
 
+use std::sync::Arc;
+
 use ocelli_kernels::activation::Activation;
 use ocelli_kernels::norm::{self, Grads, Saved};
 
 use crate::memory::Buffer;
+use crate::tape::Gradients;
 use crate::{Feature, Param, Pass, Result};
 
 /// What a [`norm_act`] does beyond its features.
@@ -29,9 +32,8 @@ pub(crate) fn norm_act(
     config: &NormAct<'_>,
     pass: &mut Pass,
 ) -> Result<(Feature, Option<Moments>)> {
-    let inputs = [Some(x), residual].map(|input| input.map(|input| pass.node(input)));
-    let [x_node, residual_node] = inputs.map(|node| node.transpose().map(Option::flatten));
-    let (x_node, residual_node) = (x_node?, residual_node?);
+    let x_node = pass.node(x)?;
+    let residual_node = residual.map(|residual| pass.node(residual)).transpose()?.flatten();
     let learns = [config.gamma, config.beta].map(|param| pass.learns(param));
     let tracked = x_node.is_some() || residual_node.is_some() || learns.contains(&true);
     let mut y = Buffer::new(x.values().len());
@@ -90,7 +92,7 @@ fn forward(
 
 /// What the way back needs.
 struct Way {
-    x: std::sync::Arc<Buffer>,
+    x: Arc<Buffer>,
     saved: Saved,
     gamma: Param,
     beta: Param,
@@ -102,7 +104,7 @@ struct Way {
 }
 
 impl Way {
-    fn back(self, dy: &[f32], gradients: &mut crate::tape::Gradients) -> Result<()> {
+    fn back(self, dy: &[f32], gradients: &mut Gradients) -> Result<()> {
         let buffer = |node: Option<usize>| node.map(|_| Buffer::new(dy.len()));
         let (mut dx, mut d_residual) = (buffer(self.x_node), buffer(self.residual_node));
         let [mut d_gamma, mut d_beta] =
@@ -117,7 +119,7 @@ impl Way {
         self.gamma.with(|gamma| run(dy, &self.x, gamma, &self.saved, grads))?;
         for (node, gradient) in [(self.x_node, dx), (self.residual_node, d_residual)] {
             if let (Some(node), Some(gradient)) = (node, gradient) {
-                gradients.add_shared(node, &std::sync::Arc::new(gradient));
+                gradients.add_shared(node, &Arc::new(gradient));
             }
         }
         for (param, gradient) in [(&self.gamma, d_gamma), (&self.beta, d_beta)] {

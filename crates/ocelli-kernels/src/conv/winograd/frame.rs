@@ -27,20 +27,15 @@ impl Grid {
         self.step * self.step
     }
 
-    /// Row and column of a pixel in its square.
-    pub fn pixel(&self, phase: usize) -> [usize; 2] {
-        if self.step == 1 { [0, 0] } else { SQUARE[phase] }
-    }
-
     /// The first of these pixels, if squares are read forwards.
     pub fn first(&self, phase: usize) -> [isize; 2] {
-        let pixel = self.pixel(phase);
+        let pixel = pixel(self.step, phase);
         [0, 1].map(|axis| self.offset[axis] + pixel[axis] as isize)
     }
 
     /// The same if they are read backwards.
     pub fn first_backwards(&self, phase: usize) -> [isize; 2] {
-        let pixel = self.pixel(phase);
+        let pixel = pixel(self.step, phase);
         [0, 1].map(|axis| self.offset[axis] + self.step as isize - 1 - pixel[axis] as isize)
     }
 
@@ -55,6 +50,12 @@ impl Grid {
 /// The pixels of a square, rows and columns of it, in the order of their channels. So those that are not zero
 /// at a point stand side by side, whatever the point.
 const SQUARE: [[usize; 2]; 4] = [[0, 1], [0, 0], [1, 0], [1, 1]];
+
+/// Row and column of a pixel in its square of `side` x `side`.
+fn pixel(side: usize, phase: usize) -> [usize; 2] {
+    if side == 1 { [0, 0] } else { SQUARE[phase] }
+}
+
 /// Images with whole lines of channels are read where they are.
 const WHOLE: usize = 16;
 
@@ -104,14 +105,9 @@ impl Frame {
         self.stride * self.stride
     }
 
-    /// Row and column of a pixel in its square.
-    pub fn pixel(&self, phase: usize) -> [usize; 2] {
-        if self.stride == 1 { [0, 0] } else { SQUARE[phase] }
-    }
-
     /// Where in the kernel a folded weight begins, if it is one.
     pub fn weight(&self, phase: usize, tap: usize) -> Option<usize> {
-        let (taps, [row, column]) = (self.family.taps(), self.pixel(phase));
+        let (taps, [row, column]) = (self.family.taps(), pixel(self.stride, phase));
         let row = tap / taps * self.stride + row;
         let column = tap % taps * self.stride + column;
         let inside = row < self.kernel && column < self.kernel;
@@ -120,7 +116,7 @@ impl Frame {
 
     /// The same for the gradient of the input, which reads the kernel from its end. An odd one.
     pub fn weight_backward(&self, phase: usize, tap: usize) -> Option<usize> {
-        let (last, [row, column]) = (self.family.taps() - 1, self.pixel(phase));
+        let (last, [row, column]) = (self.family.taps() - 1, pixel(self.stride, phase));
         let row = ((last - tap / (last + 1)) * self.stride).checked_sub(row)?;
         let column = ((last - tap % (last + 1)) * self.stride).checked_sub(column)?;
         Some(row * self.kernel + column)
@@ -128,7 +124,7 @@ impl Frame {
 
     /// Whether the weights of a pixel are zeros at infinity, along rows and columns.
     fn finite(&self, phase: usize) -> [bool; 2] {
-        self.pixel(phase).map(|at| at + 1 == self.stride && self.kernel % self.stride == 1)
+        pixel(self.stride, phase).map(|at| at + 1 == self.stride && self.kernel % self.stride == 1)
     }
 
     /// Whether they are zeros at a point.

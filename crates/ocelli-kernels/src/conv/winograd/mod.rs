@@ -1,9 +1,9 @@
 //! Winograd's convolution F(4x4, 3x3): 36 products per 4 x 4 outputs instead of 144. And F(4x4, 4x4), to
 //! which a kernel of 7 x 7 with stride 2 folds: 49 products of four times the channels, instead of 784.
 //!
-//! A tile of 6 x 6 pixels is evaluated at 6 x 6 points (or 7 x 7 at 7 x 7), the kernel too. At each point, the products of all
-//! tiles with all kernels are a matrix product over the channels; from these matrices the 4 x 4 outputs
-//! of each tile follow. The gradients are the same with the transposed transforms.
+//! A tile of 6 x 6 pixels is evaluated at 6 x 6 points (or 7 x 7 at 7 x 7), the kernel too. At each point,
+//! the products of all tiles with all kernels are a matrix product over the channels; from these matrices
+//! the 4 x 4 outputs of each tile follow. The gradients are the same with the transposed transforms.
 //!
 //! - [`points`]: the transforms along one axis, and why these points.
 //! - [`frame`]: how weights and images of a convolution with stride 2 are folded.

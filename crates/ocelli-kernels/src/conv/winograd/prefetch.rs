@@ -1,6 +1,8 @@
 //! Fetching memory ahead, while products are computed: the transforms are bursts of reading and writing,
 //! which would wait for it.
 
+use super::memory::LINE;
+
 /// What is fetched for.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum For {
@@ -16,9 +18,6 @@ pub(super) struct Prefetch {
     per_step: usize,
     purpose: For,
 }
-
-/// Elements of a cache line.
-const LINE: usize = 16;
 
 impl Prefetch {
     /// All of `memory` in so many steps.
