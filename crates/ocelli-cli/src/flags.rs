@@ -3,6 +3,7 @@
 use clap::{Args, ValueEnum};
 use ocelli::core::{CropMode, Interpolation};
 use ocelli::models::{ModelArgs, PadType};
+use ocelli::nn::Precision;
 use ocelli::recipe::{NetworkConfig, PreprocessConfig};
 
 /// Which network.
@@ -140,6 +141,11 @@ impl PreprocessFlags {
         });
         config.interpolation = filter.or(config.interpolation);
     }
+}
+
+/// The precision that `--precise` asks for.
+pub fn precision(precise: bool) -> Precision {
+    if precise { Precision::Precise } else { Precision::Fast }
 }
 
 /// Threads and batches.

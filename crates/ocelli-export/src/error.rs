@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use ocelli_core::PreprocessError;
 use ocelli_core::files::WriteError;
-use ocelli_core::{DecodeError, PreprocessError};
+use ocelli_infer::InferError;
 use ocelli_models::ModelError;
 use ocelli_models::weights::WeightsError;
 use thiserror::Error;
@@ -41,9 +42,9 @@ pub enum ExportError {
     /// The preprocessing makes no sense.
     #[error(transparent)]
     Preprocess(#[from] PreprocessError),
-    /// A photo could not be decoded.
+    /// The recorded network cannot be run.
     #[error(transparent)]
-    Decode(#[from] DecodeError),
+    Infer(#[from] InferError),
     /// A file could not be written.
     #[error(transparent)]
     Write(#[from] WriteError),

@@ -11,6 +11,13 @@ use crate::{Op, Summary};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ValueId(usize);
 
+impl ValueId {
+    /// Its number: 0 is the input, and every node's output has the next one.
+    pub fn index(self) -> usize {
+        self.0
+    }
+}
+
 /// One operation at its place in the network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Node {
@@ -81,6 +88,11 @@ impl Graph {
     /// The shape of a value behind the batch axis.
     pub fn shape(&self, value: ValueId) -> &[usize] {
         &self.shapes[value.0]
+    }
+
+    /// The shapes of all values by their [number](ValueId::index).
+    pub fn shapes(&self) -> impl Iterator<Item = &[usize]> {
+        self.shapes.iter().map(Vec::as_slice)
     }
 
     /// The nodes in the order they run.

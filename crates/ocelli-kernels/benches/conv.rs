@@ -12,7 +12,7 @@
 #![allow(clippy::print_stdout)] // A benchmark is a program.
 
 use ocelli_kernels::testing::{fill, with_threads};
-use ocelli_kernels::{Conv, ConvShape, Form, Padding, Scratch};
+use ocelli_kernels::{Conv, ConvShape, Epilogue, Form, Padding, Scratch};
 use std::time::Instant;
 
 /// A convolution of a network and how often it occurs.
@@ -194,8 +194,9 @@ fn measure(layer: &Layer, options: Options) -> [[f64; 2]; 3] {
     let (x, w, dy) = (fill(shape.x_len(), 1), fill(shape.w_len(), 2), fill(shape.y_len(), 3));
     let [mut y, mut dx, mut dw] = [dy.len(), x.len(), w.len()].map(|len| vec![0.0; len]);
     let scratch = &mut Scratch::new();
-    let forward =
-        time(options, || plan.forward(&x, &plan.pack(Form::Forward, &w), None, &mut y, scratch));
+    let forward = time(options, || {
+        plan.forward(&x, &plan.pack(Form::Forward, &w), Epilogue::default(), &mut y, scratch)
+    });
     let input = match layer.stem {
         true => [0.0; 2],
         false => time(options, || {

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod activation;
+pub mod arrange;
 mod conv;
 mod error;
 pub mod isa;
@@ -10,6 +11,7 @@ pub mod loss;
 mod math;
 pub mod norm;
 mod padding;
+pub mod peak;
 pub mod pool;
 mod register;
 mod scratch;
@@ -17,7 +19,7 @@ mod simd;
 pub mod testing;
 mod workers;
 
-pub use conv::{Algorithm, Conv, ConvShape, Form, Packed, sum_rows};
+pub use conv::{Algorithm, Conv, ConvShape, Epilogue, Form, Packed, sum_rows};
 pub use error::ShapeError;
 pub use padding::Padding;
 pub use scratch::Scratch;

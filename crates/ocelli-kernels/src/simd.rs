@@ -50,6 +50,8 @@ pub(crate) trait Vector: Copy {
     fn mul(self, other: Self) -> Self;
     /// `self * factor + summand`, in one rounding where the CPU can.
     fn mul_add(self, factor: Self, summand: Self) -> Self;
+    /// Lane by lane at least `low` and at most `high`; NaN stays NaN.
+    fn clamp(self, low: Self, high: Self) -> Self;
 }
 
 /// Four lanes of plain Rust, for every CPU.
@@ -124,6 +126,12 @@ impl Vector for Portable {
         } else {
             self.mul(factor).add(summand)
         }
+    }
+
+    #[inline(always)]
+    fn clamp(self, low: Self, high: Self) -> Self {
+        let at_least = self.zip(low, |x, low| if x < low { low } else { x });
+        at_least.zip(high, |x, high| if x > high { high } else { x })
     }
 }
 
@@ -206,6 +214,12 @@ mod x86 {
             // SAFETY: above.
             Self(unsafe { _mm256_fmadd_ps(self.0, factor.0, summand.0) })
         }
+
+        #[inline(always)]
+        fn clamp(self, low: Self, high: Self) -> Self {
+            // SAFETY: above. Of a NaN and a number these give the second operand.
+            Self(unsafe { _mm256_min_ps(high.0, _mm256_max_ps(low.0, self.0)) })
+        }
     }
 
     /// Sixteen lanes.
@@ -272,6 +286,12 @@ mod x86 {
         fn mul_add(self, factor: Self, summand: Self) -> Self {
             // SAFETY: above.
             Self(unsafe { _mm512_fmadd_ps(self.0, factor.0, summand.0) })
+        }
+
+        #[inline(always)]
+        fn clamp(self, low: Self, high: Self) -> Self {
+            // SAFETY: above. Of a NaN and a number these give the second operand.
+            Self(unsafe { _mm512_min_ps(high.0, _mm512_max_ps(low.0, self.0)) })
         }
     }
 }

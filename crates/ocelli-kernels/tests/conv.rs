@@ -8,7 +8,9 @@ use definition::{Data, Passes, run, wrong};
 use ocelli_kernels::testing::{
     self, conv_backward_input, conv_forward, gradient_error, widen, with_threads,
 };
-use ocelli_kernels::{Algorithm, Conv, ConvShape, Form, Padding, Scratch, ShapeError, sum_rows};
+use ocelli_kernels::{
+    Algorithm, Conv, ConvShape, Epilogue, Form, Padding, Scratch, ShapeError, sum_rows,
+};
 use proptest::prelude::*;
 
 /// A small image of nothing special, to vary.
@@ -149,7 +151,7 @@ fn where_a_depthwise_operand_begins_in_memory_changes_no_bit() {
     for (channels, kernel, stride) in [(32, 3, 1), (48, 3, 2), (64, 5, 1), (24, 3, 1), (48, 9, 1)] {
         let shape = depthwise_shape(channels, kernel, stride);
         let conv = Conv::plan(shape).unwrap();
-        let Data { x, w, dy, .. } = Data::new(&shape);
+        let Data { x, w, bias, dy, .. } = Data::new(&shape);
         let passes = |offset| {
             let moved = |data: &[f32]| [&vec![0.0; offset], data].concat();
             let (x, dy) = (moved(&x), moved(&dy));
@@ -157,10 +159,12 @@ fn where_a_depthwise_operand_begins_in_memory_changes_no_bit() {
             let (mut dw, scratch) = (vec![0.0; w.len()], &mut Scratch::new());
             let (forward, backward) =
                 (conv.pack(Form::Forward, &w), conv.pack(Form::BackwardInput, &w));
-            conv.forward(&x[offset..], &forward, None, &mut y[offset..], scratch);
+            let epilogue = Epilogue::bias(Some(&bias));
+            conv.forward(&x[offset..], &forward, epilogue, &mut y[offset..], scratch);
             conv.backward_input(&dy[offset..], &backward, &mut dx[offset..], scratch);
             conv.backward_weight(&x[offset..], &dy[offset..], &mut dw, scratch);
-            Passes { y: y.split_off(offset), dx: dx.split_off(offset), dw }
+            let [y, dx] = [y.split_off(offset), dx.split_off(offset)];
+            Passes { y, finished: vec![], dx, dw }
         };
         let here = passes(0);
         for offset in 1..16 {
@@ -274,7 +278,8 @@ fn an_empty_batch_has_no_output_and_no_gradient() {
         let shape = ConvShape { batch: 0, groups, out_channels: 4, ..BASE };
         let conv = Conv::plan(shape).unwrap();
         let got = run(&conv, &Data::new(&shape), &mut Scratch::new());
-        assert_eq!(got, Passes { y: vec![], dx: vec![], dw: vec![0.0; shape.w_len()] });
+        let dw = vec![0.0; shape.w_len()];
+        assert_eq!(got, Passes { y: vec![], finished: vec![], dx: vec![], dw });
     }
 }
 
@@ -360,7 +365,7 @@ fn packed_weights_serve_every_batch_and_image_size() {
             large.forward(
                 &data.x,
                 &conv.pack(Form::Forward, &data.w),
-                None,
+                Epilogue::default(),
                 y,
                 &mut Scratch::new(),
             );
@@ -375,7 +380,13 @@ fn weights_of_another_layer_are_refused() {
     let other = Conv::plan(ConvShape { out_channels: 6, ..BASE }).unwrap();
     let weights = other.pack(Form::Forward, &vec![0.0; other.shape().w_len()]);
     let data = Data::new(&BASE);
-    Conv::plan(BASE).unwrap().forward(&data.x, &weights, None, &mut [], &mut Scratch::new());
+    Conv::plan(BASE).unwrap().forward(
+        &data.x,
+        &weights,
+        Epilogue::default(),
+        &mut [],
+        &mut Scratch::new(),
+    );
 }
 
 #[test]

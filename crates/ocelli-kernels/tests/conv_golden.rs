@@ -4,7 +4,7 @@
 
 use ocelli_kernels::layout::{nchw_to_nhwc, oihw_to_ohwi};
 use ocelli_kernels::testing::{relative_error, widen};
-use ocelli_kernels::{Algorithm, Conv, ConvShape, Form, Padding, Scratch, sum_rows};
+use ocelli_kernels::{Algorithm, Conv, ConvShape, Epilogue, Form, Padding, Scratch, sum_rows};
 use serde_json::Value;
 
 /// The script's formula.
@@ -62,7 +62,7 @@ fn check(case: &Value) {
     conv.forward(
         &x,
         &conv.pack(Form::Forward, &w),
-        Some(&values(s.out_channels, 3)),
+        Epilogue::bias(Some(&values(s.out_channels, 3))),
         &mut y,
         scratch,
     );

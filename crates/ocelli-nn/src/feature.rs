@@ -57,8 +57,8 @@ impl Feature {
         Ok(Self::made(tensor.dims(), values, origin))
     }
 
-    pub(crate) fn made(dims: &[usize], values: Buffer, origin: Origin) -> Self {
-        Self { dims: dims.to_vec(), values: Arc::new(values), origin, value: None }
+    pub(crate) fn made(dims: &[usize], values: impl Into<Arc<Buffer>>, origin: Origin) -> Self {
+        Self { dims: dims.to_vec(), values: values.into(), origin, value: None }
     }
 
     /// The same values under other axes.

@@ -13,6 +13,7 @@
 
 mod batch;
 mod classifier;
+mod clock;
 mod error;
 mod feature;
 mod file;
@@ -30,6 +31,7 @@ mod tape;
 pub use batch::images;
 pub use candle_core::{DType, Device, Tensor};
 pub use classifier::{Block, Classifier};
+pub use clock::OpTime;
 pub use error::{Error, Result};
 pub use feature::Feature;
 pub use file::{DiskTensor, parse_safetensors, read_safetensors, write_safetensors};
@@ -38,6 +40,6 @@ pub use ocelli_kernels::activation::Activation;
 pub use ocelli_kernels::loss::softmax;
 pub use ops::cross_entropy;
 pub use param::{Kind, Layout, Param};
-pub use pass::{Mode, Pass};
+pub use pass::{Mode, Pass, Precision};
 pub use record::record;
 pub use store::{LoadReport, Mismatch, ParamStore, Scope};

@@ -7,7 +7,9 @@ use candle_core::backprop::GradStore;
 use indexmap::IndexMap;
 use ocelli_core::random::{Purpose, Stream, key_of};
 use ocelli_graph::Op;
+use serde::{Deserialize, Serialize};
 
+use crate::clock::{Clock, OpTime};
 use crate::feature::Origin;
 use crate::memory::Buffer;
 use crate::record::Recorder;
@@ -23,13 +25,26 @@ pub enum Mode {
     Eval,
 }
 
+/// How the arithmetic of a pass is done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// f32, by the fastest algorithm: Winograd's convolution rounds two to three times as much as the plain one.
+    #[default]
+    Fast,
+    /// f32, every convolution as it is defined.
+    Precise,
+}
+
 /// One way through a network: the second argument of every layer.
 #[derive(Debug)]
 pub struct Pass {
     mode: Mode,
+    precision: Precision,
     seed: u64,
     step: u64,
     tape: Tape,
+    clock: Option<Clock>,
     statistics: Vec<Statistics>,
     taps: Option<IndexMap<String, Feature>>,
     pub(crate) recorder: Option<Recorder>,
@@ -51,9 +66,11 @@ impl Pass {
     pub fn eval() -> Self {
         Self {
             mode: Mode::Eval,
+            precision: Precision::default(),
             seed: 0,
             step: 0,
             tape: Tape::default(),
+            clock: None,
             statistics: Vec::new(),
             taps: None,
             recorder: None,
@@ -65,9 +82,29 @@ impl Pass {
         Self { mode: Mode::Train, seed, step, ..Self::eval() }
     }
 
+    /// The same with another precision.
+    pub fn with_precision(self, precision: Precision) -> Self {
+        Self { precision, ..self }
+    }
+
+    /// How its arithmetic is done.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
     /// Keeps the features that the network names on its way, for [`take_taps`](Self::take_taps).
     pub fn with_taps(self) -> Self {
         Self { taps: Some(IndexMap::new()), ..self }
+    }
+
+    /// Takes the time of every operation from now on, for [`times`](Self::times).
+    pub fn timed(self) -> Self {
+        Self { clock: Some(Clock::start()), ..self }
+    }
+
+    /// What each operation took so far, in order; empty unless asked for by [`timed`](Self::timed).
+    pub fn times(&self) -> Vec<OpTime> {
+        self.clock.as_ref().map(Clock::times).unwrap_or_default()
     }
 
     pub(crate) fn recording(recorder: Recorder) -> Self {
@@ -133,7 +170,24 @@ impl Pass {
     /// # Errors
     /// Where the loss is no scalar, or an operation of candle on the way has no gradient.
     pub fn backward(&mut self, loss: &Tensor) -> Result<GradStore> {
-        self.tape.backward(loss.backward()?)
+        self.tape.backward(loss.backward()?, self.clock.as_mut())
+    }
+
+    /// An operation has ended, for the clock.
+    pub(crate) fn ended(&mut self, path: &str, op: impl FnOnce() -> &'static str) {
+        if let Some(clock) = &mut self.clock {
+            clock.forward(path, op(), self.tape.len());
+        }
+    }
+
+    /// Whether it is recorded: then shapes matter, and values do not.
+    pub(crate) fn records(&self) -> bool {
+        self.recorder.is_some()
+    }
+
+    /// Whether a gradient flows into a feature.
+    pub(crate) fn tracks(&self, x: &Feature) -> bool {
+        self.mode == Mode::Train && !matches!(x.origin, Origin::Constant)
     }
 
     /// Whether the pass computes a gradient for a parameter.
@@ -169,7 +223,7 @@ impl Pass {
     pub(crate) fn output(
         &mut self,
         dims: &[usize],
-        values: Buffer,
+        values: impl Into<Arc<Buffer>>,
         backward: Option<Backward>,
     ) -> Feature {
         let origin = match backward {
@@ -194,7 +248,10 @@ impl Pass {
         output: Feature,
         op: impl FnOnce() -> Op,
     ) -> Result<Feature> {
-        let Some(recorder) = &mut self.recorder else { return Ok(output) };
+        let Some(recorder) = &mut self.recorder else {
+            self.ended(path, || op().name());
+            return Ok(output);
+        };
         let values = inputs
             .iter()
             .map(|input| recorder.value_of(path, input))

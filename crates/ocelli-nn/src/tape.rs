@@ -9,10 +9,12 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Tensor, Var};
 
+use crate::clock::Clock;
 use crate::memory::{Buffer, unshared};
 use crate::{Param, Result};
 
@@ -58,13 +60,18 @@ impl Tape {
         }))
     }
 
+    /// How many nodes it has.
+    pub fn len(&self) -> usize {
+        self.entries().backwards.len()
+    }
+
     /// The node's number, if it is of this tape.
     pub fn index_of(&self, node: &Node) -> Option<usize> {
         Arc::ptr_eq(&self.0, &node.tape.0).then_some(node.index)
     }
 
     /// Goes back over all that was remembered, from gradients that candle found; the tape is empty then.
-    pub fn backward(&self, found: GradStore) -> Result<GradStore> {
+    pub fn backward(&self, found: GradStore, mut clock: Option<&mut Clock>) -> Result<GradStore> {
         let Entries { backwards, leaves } = std::mem::take(&mut *self.entries());
         let slots = backwards.iter().map(|_| None).collect();
         let mut gradients = Gradients { slots, leaves, store: GradStore::default() };
@@ -72,7 +79,11 @@ impl Tape {
         for (index, backward) in backwards.into_iter().enumerate().rev() {
             // What no gradient reached did not contribute to the loss.
             if let Some(dy) = gradients.slots[index].take() {
+                let start = Instant::now();
                 backward(&dy, &mut gradients)?;
+                if let Some(clock) = &mut clock {
+                    clock.backward(index, start.elapsed());
+                }
             }
         }
         Ok(gradients.store)

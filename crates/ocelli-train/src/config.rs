@@ -1,5 +1,6 @@
 //! What a training run is, as plain data.
 
+use ocelli_nn::Precision;
 use serde::{Deserialize, Serialize};
 
 use crate::{OptimizerConfig, Schedule, TrainError};
@@ -41,6 +42,8 @@ pub struct TrainConfig {
     /// Largest global norm of the gradients; longer ones are shortened to it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clip_norm: Option<f64>,
+    /// How the arithmetic is done.
+    pub precision: Precision,
     /// Seed of dropout and drop-path.
     pub seed: u64,
 }
@@ -57,6 +60,7 @@ impl Default for TrainConfig {
             label_smoothing: 0.1,
             class_weights: None,
             clip_norm: None,
+            precision: Precision::default(),
             seed: 0,
         }
     }

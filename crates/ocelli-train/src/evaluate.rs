@@ -2,7 +2,7 @@
 
 use ocelli_core::{BatchSource, Targets};
 use ocelli_metrics::{Classification, argmax};
-use ocelli_nn::{Classifier, Pass, images, softmax};
+use ocelli_nn::{Classifier, Pass, Precision, images, softmax};
 
 use crate::{Event, Observer, TrainError};
 
@@ -33,6 +33,7 @@ pub struct Evaluation {
 pub fn evaluate(
     network: &dyn Classifier,
     source: &dyn BatchSource,
+    precision: Precision,
     observer: &mut dyn Observer,
 ) -> Result<Evaluation, TrainError> {
     let classes = network.classes();
@@ -43,7 +44,8 @@ pub fn evaluate(
         if batch.is_empty() {
             continue;
         }
-        let logits = network.logits(&images(&mut batch)?, &mut Pass::eval())?;
+        let mut pass = Pass::eval().with_precision(precision);
+        let logits = network.logits(&images(&mut batch)?, &mut pass)?;
         let logits: Vec<f32> = logits.flatten_all()?.to_vec1()?;
         let Targets::Classes(targets) = &batch.targets else {
             return Err(TrainError::Mismatch(
@@ -125,7 +127,8 @@ mod tests {
             targets: Targets::Classes(vec![2, 0]),
             indices: vec![7, 8],
         };
-        let found = evaluate(&Pixel(ParamStore::new(0)), &Once(batch), &mut Silent).unwrap();
+        let network = Pixel(ParamStore::new(0));
+        let found = evaluate(&network, &Once(batch), Precision::Fast, &mut Silent).unwrap();
         let [first, second] = found.answers[..] else { panic!("{:?}", found.answers) };
         let (class, probability) = first.predicted.unwrap();
         assert_eq!((first.index, first.truth, class), (7, 2, 2));

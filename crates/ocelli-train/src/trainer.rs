@@ -214,7 +214,8 @@ impl<'a> Trainer<'a> {
             return Ok(()); // every file of the batch was unreadable; the loader has named them
         }
         let classes = self.network.classes();
-        let mut pass = Pass::train(self.config.seed, step);
+        let pass = Pass::train(self.config.seed, step);
+        let mut pass = pass.with_precision(self.config.precision);
         let logits = self.network.logits(&images(&mut batch)?, &mut pass)?;
         let weights = self.config.class_weights.as_deref();
         let loss = cross_entropy(&logits, &batch.targets, self.config.label_smoothing, weights)?;
@@ -267,7 +268,9 @@ impl<'a> Trainer<'a> {
     ) -> Result<bool, TrainError> {
         let rate = self.rate(self.progress.step.saturating_sub(1), train.batches());
         let val = match val {
-            Some(val) => Some(evaluate(self.network, val, observer)?.metrics.summary()),
+            Some(val) => Some(
+                evaluate(self.network, val, self.config.precision, observer)?.metrics.summary(),
+            ),
             None => None,
         };
         let record = EpochRecord {

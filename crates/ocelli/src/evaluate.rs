@@ -9,7 +9,7 @@ use ocelli_data::{
     BadFiles, DataError, EmptyClasses, FolderOptions, ImageFolder, LoaderConfig, Order, Problem,
     SplitFolders, find_splits,
 };
-use ocelli_nn::Classifier;
+use ocelli_nn::{Classifier, Precision};
 use ocelli_train::report::{Judgement, class_table};
 use ocelli_train::{Evaluation, Observer, evaluate};
 
@@ -47,6 +47,8 @@ pub struct EvaluateConfig {
     pub threads: usize,
     /// Share of unreadable files above which it fails.
     pub max_bad: f64,
+    /// How the arithmetic is done.
+    pub precision: Precision,
 }
 
 /// What an evaluation found.
@@ -131,7 +133,7 @@ pub fn evaluate_model(
         ..LoaderConfig::default()
     };
     let loader = eval_loader(dataset.clone(), &built.preprocess, loader_config)?;
-    let evaluation = evaluate(&built.model, &loader, observer)?;
+    let evaluation = evaluate(&built.model, &loader, config.precision, observer)?;
     let problems = loader.problems();
     Ok(Evaluated { evaluation, split, classes: dataset.classes().clone(), dataset, problems })
 }

@@ -12,14 +12,14 @@
 //! let run = finetune(&recipe, &mut Silent)?;
 //! println!("{}", run.report);
 //!
-//! let predictor = ocelli::export::Predictor::open(&run.folder.join("model"))?;
+//! let predictor = ocelli::export::open(&run.folder.join("model"))?.into_predictor()?;
 //! let photo = std::fs::read("photo.jpg")?;
 //! println!("{}", predictor.predict(&photo, 1)?[0].name);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! Every part can be used alone; the modules re-export the crates: [`core`], [`augment`], [`data`],
-//! [`metrics`], [`nn`], [`models`], [`train`], [`export`], [`graph`], [`kernels`].
+//! [`metrics`], [`nn`], [`models`], [`train`], [`export`], [`infer`], [`graph`], [`kernels`].
 
 mod augmentation;
 mod bundled;
@@ -37,6 +37,7 @@ pub use ocelli_core as core;
 pub use ocelli_data as data;
 pub use ocelli_export as export;
 pub use ocelli_graph as graph;
+pub use ocelli_infer as infer;
 pub use ocelli_kernels as kernels;
 pub use ocelli_metrics as metrics;
 pub use ocelli_models as models;

@@ -110,7 +110,7 @@ fn run(
     }
     let weights = keep(&recipe, &model, folder, &outcome)?;
     let (split, loader) = loaders.judge();
-    let evaluation = evaluate(&model, loader, observer)?;
+    let evaluation = evaluate(&model, loader, recipe.train.precision, observer)?;
     let problems = loaders.problems();
     let run = Run {
         recipe: &recipe,

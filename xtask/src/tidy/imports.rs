@@ -36,12 +36,13 @@ const TABLE: &[Row] = &[
     row("nn", &["core", "kernels", "graph"], Known),
     row("models", &["core", "nn"], Known),
     row("train", &["core", "nn", "metrics"], Known),
-    row("export", &["core", "nn", "models", "graph"], Known),
+    row("infer", &["core", "kernels", "graph"], Unknown),
+    row("export", &["core", "nn", "models", "graph", "infer"], Known),
     row(
         "ocelli",
         &[
-            "core", "kernels", "graph", "metrics", "augment", "data", "nn", "models", "train",
-            "export",
+            "core", "kernels", "graph", "metrics", "augment", "data", "nn", "models", "infer",
+            "train", "export",
         ],
         Known,
     ),

@@ -8,7 +8,7 @@ use ocelli::recipe::Keep;
 use ocelli::train::{OptimizerConfig, Schedule, Scope};
 use ocelli::{Finished, Preset, Recipe};
 
-use crate::flags::{MachineFlags, NetworkFlags, PreprocessFlags};
+use crate::flags::{MachineFlags, NetworkFlags, PreprocessFlags, precision};
 use crate::progress::Progress;
 use crate::{output, signals};
 
@@ -99,6 +99,9 @@ struct TrainingFlags {
     /// Which weights become the model
     #[arg(long)]
     keep: Option<KeepName>,
+    /// Compute every convolution as it is defined, without Winograd's rounding: slower
+    #[arg(long)]
+    precise: bool,
     /// Seed of everything random
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -260,6 +263,9 @@ impl TrainingFlags {
         train.scope = self.scope.unwrap_or(train.scope);
         train.label_smoothing = self.label_smoothing.unwrap_or(train.label_smoothing);
         train.clip_norm = self.clip_norm.or(train.clip_norm);
+        if self.precise {
+            train.precision = precision(true);
+        }
         recipe.seed = self.seed.unwrap_or(recipe.seed);
         match self.optimizer {
             Some(OptimizerName::Sgd) => train.optimizer = OptimizerConfig::sgd(),

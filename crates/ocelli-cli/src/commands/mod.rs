@@ -5,7 +5,5 @@ pub mod dataset;
 pub mod evaluate;
 pub mod finetune;
 pub mod models;
-pub mod peer;
 pub mod predict;
-pub mod transfer;
 pub mod weights;

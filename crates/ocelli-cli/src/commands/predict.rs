@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use ocelli::export::{Prediction, Predictor};
+use ocelli::infer::Prediction;
 
 use crate::output;
 
@@ -35,7 +35,7 @@ impl Predict {
     /// Answers every photo that can be read; fails at the end if one could not.
     pub fn run(self) -> anyhow::Result<()> {
         ocelli::set_threads(self.threads.unwrap_or(0));
-        let predictor = Predictor::new(ocelli::open_model(&self.model)?);
+        let predictor = ocelli::open_model(&self.model)?.into_predictor()?;
         let mut failed = 0;
         for photo in &self.photos {
             match read(photo).and_then(|bytes| Ok(predictor.predict(&bytes, self.top.get())?)) {

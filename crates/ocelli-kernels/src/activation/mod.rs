@@ -30,6 +30,18 @@ pub enum Activation {
     Gelu,
 }
 
+impl Activation {
+    /// The least and the greatest value of those that do nothing else than clamp x.
+    pub fn bounds(self) -> Option<[f32; 2]> {
+        match self {
+            Self::Identity => Some([f32::NEG_INFINITY, f32::INFINITY]),
+            Self::Relu => Some([0.0, f32::INFINITY]),
+            Self::Relu6 => Some([0.0, 6.0]),
+            _ => None,
+        }
+    }
+}
+
 /// y = act(x).
 ///
 /// # Panics

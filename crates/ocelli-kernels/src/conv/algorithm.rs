@@ -35,6 +35,11 @@ impl Algorithm {
         }
     }
 
+    /// The one that rounds least: as the convolution is defined.
+    pub fn precise(shape: &ConvShape) -> Self {
+        if Self::Depthwise.serves(shape) { Self::Depthwise } else { Self::Direct }
+    }
+
     /// The fastest one.
     pub(super) fn fastest(shape: &ConvShape) -> Self {
         // With fewer channels the transforms cost more than the products they save.

@@ -7,7 +7,7 @@
 
 use super::grid::{Grid, Pass};
 use super::patches::Points;
-use super::{ConvShape, Form};
+use super::{ConvShape, Epilogue, Form};
 use crate::Scratch;
 use crate::isa::Isa;
 use crate::register::{Dot, Tile, dot_kernels};
@@ -33,12 +33,12 @@ pub(super) struct Dense {
     gather: bool,
 }
 
-/// What a convolution reads: the source, packed weights and perhaps a bias per target channel.
+/// What a convolution reads, and how its sums are finished.
 #[derive(Clone, Copy)]
 pub(super) struct Operands<'a> {
     pub source: &'a [f32],
     pub weights: &'a [f32],
-    pub bias: Option<&'a [f32]>,
+    pub epilogue: Epilogue<'a>,
 }
 
 /// A group of channels of one phase in a block, with the weights of that phase and group.
@@ -66,19 +66,21 @@ struct Tiles {
     taps: Vec<usize>,
     rows: Vec<*const f32>,
     offsets: Vec<usize>,
-    /// Per point, where its pixel is.
+    /// Per point, where its pixel is, and perhaps that of the residual.
     out: Vec<*mut f32>,
+    residual: Vec<*const f32>,
 }
 
 impl Tiles {
     fn clear(&mut self) {
-        let Self { points, spots, taps, rows, offsets, out } = self;
+        let Self { points, spots, taps, rows, offsets, out, residual } = self;
         points.clear();
         spots.clear();
         taps.clear();
         rows.clear();
         offsets.clear();
         out.clear();
+        residual.clear();
     }
 }
 
@@ -101,7 +103,7 @@ impl Dense {
         Self { groups, group, bands, tile: Tile::for_columns(isa, group[1]), gather, pass }
     }
 
-    /// Target = convolution of source, plus a bias per target channel.
+    /// Target = convolution of source, finished by the epilogue.
     pub fn run(&self, operands: Operands<'_>, target: &mut [f32], scratch: &mut Scratch) {
         let each = apart(self.memory());
         let total = self.pass.batch * self.pass.bands_per_image();
@@ -129,7 +131,7 @@ impl Dense {
     ) {
         if self.has_empty_phase() {
             // Its pixels, and the gaps between phases, stay so.
-            match operands.bias {
+            match operands.epilogue.bias {
                 Some(bias) => target
                     .chunks_exact_mut(bias.len())
                     .for_each(|pixel| pixel.copy_from_slice(bias)),
@@ -242,6 +244,9 @@ impl Dense {
             let at = (y * width + x) * channels + group - start;
             assert!(at + self.group[1] <= len, "a point outside its block");
             tiles.out.push(first.wrapping_add(at));
+            if let Some(residual) = part.operands.epilogue.residual {
+                tiles.residual.push(residual[start + at..][..self.group[1]].as_ptr());
+            }
             let (row, column) = (row * grid.rows.step, column * grid.columns.step);
             let pixel = (image * source_height + row) * source_width + column;
             tiles.spots.push(Spot { row, column, source: pixel * source_channels });
@@ -254,15 +259,16 @@ impl Dense {
         let depth = self.group[0] * if self.gather { part.grid.taps() } else { 1 };
         let kernels = dot_kernels(self.tile);
         let panel_len = part.grid.taps() * self.group[0] * self.tile.columns();
+        let (epilogue, bounds) = (part.operands.epilogue, part.operands.epilogue.bounds());
         for (panel, column) in
             part.operands.weights.chunks_exact(panel_len).zip((0..).step_by(self.tile.columns()))
         {
             let columns = self.tile.columns().min(outputs - column);
-            let bias = part.operands.bias.map_or(ptr::null(), |bias| {
+            let bias = epilogue.bias.map_or(ptr::null(), |bias| {
                 bias[part.group * outputs + column..][..columns].as_ptr()
             });
-            let (mut rows, mut offsets, mut out) =
-                (&tiles.rows[..], &tiles.offsets[..], &tiles.out[..]);
+            let (mut rows, mut offsets, mut out, mut residual) =
+                (&tiles.rows[..], &tiles.offsets[..], &tiles.out[..], &tiles.residual[..]);
             for (points, &taps) in tiles.points.iter().zip(&tiles.taps) {
                 let job = Dot {
                     taps,
@@ -274,14 +280,17 @@ impl Dense {
                     column,
                     columns,
                     bias,
+                    residual: if residual.is_empty() { ptr::null() } else { residual.as_ptr() },
+                    bounds,
                 };
                 // SAFETY: `rows` holds a pointer per tap and point to `depth` values of the source, of
                 // zeros or of patches; `out` one per point to all columns of its pixel, in the block's own
-                // part of the target; a tap's weights lie inside the panel. The plan's CPU is this one.
+                // part of the target, and `residual`, if any, to as many; a tap's weights lie inside the panel. The plan's CPU is this one.
                 unsafe { kernels[points.len() - 1](&job) };
                 rows = &rows[taps * points.len()..];
                 offsets = &offsets[taps..];
                 out = &out[points.len()..];
+                residual = residual.get(points.len()..).unwrap_or_default();
             }
         }
     }

@@ -8,6 +8,7 @@
 mod algorithm;
 mod dense;
 mod depthwise;
+mod epilogue;
 mod grid;
 mod patches;
 mod shape;
@@ -16,6 +17,7 @@ mod weight;
 mod winograd;
 
 pub use algorithm::Algorithm;
+pub use epilogue::Epilogue;
 pub use shape::ConvShape;
 pub use sums::sum_rows;
 
@@ -59,7 +61,7 @@ impl Packed {
 /// A convolution of one shape, planned: which kernel serves it and how the work is cut into blocks.
 ///
 /// ```
-/// use ocelli_kernels::{Conv, ConvShape, Form, Padding, Scratch};
+/// use ocelli_kernels::{Conv, ConvShape, Epilogue, Form, Padding, Scratch};
 ///
 /// let shape = ConvShape {
 ///     batch: 1, height: 3, width: 3, in_channels: 1, out_channels: 1,
@@ -68,7 +70,7 @@ impl Packed {
 /// let conv = Conv::plan(shape)?;
 /// let weights = conv.pack(Form::Forward, &[1.0; 9]);
 /// let mut y = [0.0; 9];
-/// conv.forward(&[1.0; 9], &weights, None, &mut y, &mut Scratch::new());
+/// conv.forward(&[1.0; 9], &weights, Epilogue::default(), &mut y, &mut Scratch::new());
 /// assert_eq!(y.map(f32::round), [4.0, 6.0, 4.0, 6.0, 9.0, 6.0, 4.0, 6.0, 4.0]);
 /// # Ok::<(), ocelli_kernels::ShapeError>(())
 /// ```
@@ -201,28 +203,24 @@ impl Conv {
         (self.isa, self.algorithm(), shape)
     }
 
-    /// y `[N, oH, oW, O]` of x `[N, H, W, C]`, with an optional bias `[O]`.
+    /// y `[N, oH, oW, O]` of x `[N, H, W, C]`.
     ///
     /// # Panics
-    /// If a slice has not the length that the shape says, or the weights were packed for something else.
+    /// If a slice has not the length that the shape says, the weights were packed for something else, or the
+    /// epilogue has an activation that is no [clamp](crate::activation::Activation::bounds).
     pub fn forward(
         &self,
         x: &[f32],
         w: &Packed,
-        bias: Option<&[f32]>,
+        epilogue: Epilogue<'_>,
         y: &mut [f32],
         scratch: &mut Scratch,
     ) {
         self.check_packed(w, Form::Forward);
         assert_eq!(x.len(), self.shape.x_len(), "length of x for {:?}", self.shape);
         assert_eq!(y.len(), self.shape.y_len(), "length of y for {:?}", self.shape);
-        let channels = self.shape.out_channels;
-        assert!(
-            bias.is_none_or(|bias| bias.len() == channels),
-            "length of the bias for {:?}",
-            self.shape
-        );
-        let operands = Operands { source: x, weights: &w.data, bias };
+        epilogue.check(&self.shape);
+        let operands = Operands { source: x, weights: &w.data, epilogue };
         match &self.kernel {
             Kernel::Dense { forward, .. } => forward.run(operands, y, scratch),
             Kernel::Depthwise { forward, .. } => forward.run(operands, y, scratch),
@@ -240,7 +238,8 @@ impl Conv {
         self.check_packed(w, Form::BackwardInput);
         assert_eq!(dy.len(), self.shape.y_len(), "length of dy for {:?}", self.shape);
         assert_eq!(dx.len(), self.shape.x_len(), "length of dx for {:?}", self.shape);
-        let operands = Operands { source: dy, weights: &w.data, bias: None };
+        let epilogue = Epilogue::default();
+        let operands = Operands { source: dy, weights: &w.data, epilogue };
         match &self.kernel {
             Kernel::Dense { backward, .. } | Kernel::Stem { backward, .. } => {
                 backward.run(operands, dx, scratch)

@@ -19,9 +19,11 @@ mod apply;
 mod backward;
 mod blocks;
 mod clamp;
+mod fold;
 mod statistics;
 
 pub use add::{Mask, add_act, add_act_backward};
+pub use fold::Affine;
 
 use crate::activation::Activation;
 use apply::Coefficients;

@@ -4,7 +4,8 @@ use super::kernel_table;
 use crate::simd::Vector;
 use std::ptr;
 
-/// out[m][j] = bias[j] + sum over taps t and k < depth of rows[t][m][k] panel[offsets[t] / columns + k][j].
+/// out[m][j] = clamp(bias[j] + sum over taps t and k < depth of
+/// rows[t][m][k] panel[offsets[t] / columns + k][j] + residual[m][j]).
 ///
 /// The kernel for M rows reads M pointers per tap and writes M rows of `out`.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +25,10 @@ pub(crate) struct Dot {
     pub columns: usize,
     /// As many values, or null.
     pub bias: *const f32,
+    /// As `out`, or null.
+    pub residual: *const *const f32,
+    /// The least and the greatest value.
+    pub bounds: [f32; 2],
 }
 
 kernel_table! {
@@ -50,9 +55,18 @@ unsafe fn dot<V: Vector, const M: usize, const N: usize>(job: &Dot) {
             let panel = job.panel.add(*job.offsets.add(tap));
             multiply(&mut sums, rows, panel, job.depth);
         }
-        for (m, sum) in sums.into_iter().enumerate() {
+        let [low, high] = job.bounds.map(|bound| V::splat(bound));
+        for (m, mut sum) in sums.into_iter().enumerate() {
+            if !job.residual.is_null() {
+                let residual = (*job.residual.add(m)).add(job.column);
+                for (v, sum) in sum.iter_mut().enumerate() {
+                    let at = v * V::LANES;
+                    let count = job.columns.saturating_sub(at);
+                    *sum = sum.add(V::load_first(residual.wrapping_add(at), count));
+                }
+            }
             let out = (*job.out.add(m)).add(job.column);
-            store_row(sum, out, job.columns);
+            store_row(sum.map(|sum| sum.clamp(low, high)), out, job.columns);
         }
     }
 }
@@ -149,7 +163,8 @@ mod tests {
                     let (taps, width) = (3, tile.columns());
                     let a = fill(taps * m * depth, 1);
                     let b = fill(taps * depth * width, 2);
-                    let bias = fill(columns, 3);
+                    let (bias, residual) = (fill(columns, 3), fill(m * columns + 1, 4));
+                    let bounds = [-0.5, 0.75];
                     // Taps in reverse, to see that the offsets are used.
                     let offsets: Vec<_> =
                         (0..taps).map(|t| (taps - 1 - t) * depth * width).collect();
@@ -157,6 +172,7 @@ mod tests {
                     let mut c = vec![f32::NAN; m * columns + 1];
                     let start = c.as_mut_ptr();
                     let out: Vec<_> = (0..m).map(|r| start.wrapping_add(r * columns)).collect();
+                    let added: Vec<_> = (0..m).map(|r| residual[r * columns..].as_ptr()).collect();
                     let job = Dot {
                         taps,
                         depth,
@@ -167,6 +183,8 @@ mod tests {
                         column: 1,
                         columns,
                         bias: bias.as_ptr(),
+                        residual: added.as_ptr(),
+                        bounds,
                     };
                     // SAFETY: everything has the length that the job says; the CPU has the tile's ISA.
                     unsafe { kernel(&job) };
@@ -177,8 +195,11 @@ mod tests {
                                 f64::from(a[(t * m + r) * depth + k])
                                     * f64::from(b[offsets[t] + k * width + j])
                             };
-                            (0..taps * depth).map(|x| term(x / depth, x % depth)).sum::<f64>()
-                                + f64::from(bias[j])
+                            let sum =
+                                (0..taps * depth).map(|x| term(x / depth, x % depth)).sum::<f64>()
+                                    + f64::from(bias[j])
+                                    + f64::from(residual[i + 1]);
+                            sum.clamp(bounds[0].into(), bounds[1].into())
                         })
                         .collect();
                     assert!(c[0].is_nan());

@@ -2,15 +2,18 @@
 
 #![allow(clippy::unwrap_used)] // Helpers of tests are tests.
 
+use ocelli_kernels::activation::Activation;
 use ocelli_kernels::testing::{
     conv_backward_input, conv_backward_weight, conv_forward, fill, relative_error, widen,
 };
-use ocelli_kernels::{Algorithm, Conv, ConvShape, Form, Scratch, isa};
+use ocelli_kernels::{Algorithm, Conv, ConvShape, Epilogue, Form, Scratch, isa};
 
 /// All results of one convolution.
 #[derive(Debug, PartialEq)]
 pub struct Passes {
     pub y: Vec<f32>,
+    /// relu6(y + residual)
+    pub finished: Vec<f32>,
     pub dx: Vec<f32>,
     pub dw: Vec<f32>,
 }
@@ -19,6 +22,7 @@ pub struct Data {
     pub x: Vec<f32>,
     pub w: Vec<f32>,
     pub bias: Vec<f32>,
+    pub residual: Vec<f32>,
     pub dy: Vec<f32>,
 }
 
@@ -28,6 +32,7 @@ impl Data {
             x: fill(shape.x_len(), 1),
             w: fill(shape.w_len(), 2),
             bias: fill(shape.out_channels, 3),
+            residual: fill(shape.y_len(), 5),
             dy: fill(shape.y_len(), 4),
         }
     }
@@ -37,16 +42,18 @@ impl Data {
 pub fn run(conv: &Conv, data: &Data, scratch: &mut Scratch) -> Passes {
     let shape = conv.shape();
     let nan = |len| vec![f32::NAN; len];
-    let mut passes =
-        Passes { y: nan(shape.y_len()), dx: nan(shape.x_len()), dw: nan(shape.w_len()) };
+    let mut passes = Passes {
+        y: nan(shape.y_len()),
+        finished: nan(shape.y_len()),
+        dx: nan(shape.x_len()),
+        dw: nan(shape.w_len()),
+    };
     scratch.take(1000).fill(f32::NAN);
-    conv.forward(
-        &data.x,
-        &conv.pack(Form::Forward, &data.w),
-        Some(&data.bias),
-        &mut passes.y,
-        scratch,
-    );
+    let weights = conv.pack(Form::Forward, &data.w);
+    let epilogue = Epilogue::bias(Some(&data.bias));
+    conv.forward(&data.x, &weights, epilogue, &mut passes.y, scratch);
+    let epilogue = Epilogue { residual: Some(&data.residual), act: Activation::Relu6, ..epilogue };
+    conv.forward(&data.x, &weights, epilogue, &mut passes.finished, scratch);
     conv.backward_input(
         &data.dy,
         &conv.pack(Form::BackwardInput, &data.w),
@@ -67,8 +74,14 @@ pub fn error(conv: &Conv) -> f64 {
     for pixel in y.chunks_exact_mut(shape.out_channels) {
         pixel.iter_mut().zip(&data.bias).for_each(|(y, &b)| *y += f64::from(b));
     }
+    let finish = |(y, r): (&f64, &f32)| (y + f64::from(*r)).clamp(0.0, 6.0);
+    let finished: Vec<f64> = y.iter().zip(&data.residual).map(finish).collect();
+    let scale =
+        |values: &[f64]| values.iter().map(|v| v * v).sum::<f64>().sqrt().max(f64::MIN_POSITIVE);
     let errors = [
         relative_error(&got.y, &y),
+        // The clamp makes the values small, and not their rounding.
+        relative_error(&got.finished, &finished) * scale(&finished) / scale(&y),
         relative_error(&got.dx, &conv_backward_input(&shape, &dy, &w)),
         relative_error(&got.dw, &conv_backward_weight(&shape, &x, &dy)),
     ];

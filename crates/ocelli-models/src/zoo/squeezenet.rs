@@ -1,7 +1,7 @@
 //! SqueezeNet 1.1 (Iandola et al. 2016, arXiv:1602.07360, and its 1.1 release). Names are torchvision's;
 //! timm does not have the network.
 
-use ocelli_nn::functional::{PoolConfig, activation, concat, global_average_pool, max_pool};
+use ocelli_nn::functional::{PoolConfig, concat, global_average_pool, max_pool};
 use ocelli_nn::layers::{Conv2d, ConvConfig, Dropout, Pad};
 use ocelli_nn::{Activation, Block, Classifier, Feature, Init, ParamStore, Pass, Result, Scope};
 
@@ -67,8 +67,7 @@ impl Classifier for SqueezeNet {
     }
 
     fn features(&self, images: &Feature, pass: &mut Pass) -> Result<Feature> {
-        let x = self.stem.forward(images, pass)?;
-        let mut x = activation("features.1", &x, Activation::Relu, pass)?;
+        let mut x = self.stem.forward_act(images, Activation::Relu, "features.1", pass)?;
         for (fires, pool) in self.fires.iter().zip(["features.2", "features.5", "features.8"]) {
             x = max_pool(pool, &x, PoolConfig::new(3, 2, 0).ceil_mode(), pass)?;
             x = fires.forward(&x, pass)?;
@@ -79,8 +78,7 @@ impl Classifier for SqueezeNet {
 
     fn head(&self, features: &Feature, pass: &mut Pass) -> Result<Feature> {
         let x = self.dropout.forward(features, pass)?;
-        let x = self.classifier.forward(&x, pass)?;
-        let x = activation("classifier.2", &x, Activation::Relu, pass)?;
+        let x = self.classifier.forward_act(&x, Activation::Relu, "classifier.2", pass)?;
         global_average_pool("classifier.3", &x, pass)
     }
 }
@@ -115,12 +113,10 @@ impl Fire {
 
 impl Block for Fire {
     fn forward(&self, x: &Feature, pass: &mut Pass) -> Result<Feature> {
-        let x = self.squeeze.forward(x, pass)?;
-        let x = activation(&self.path, &x, Activation::Relu, pass)?;
-        let one = self.expand1x1.forward(&x, pass)?;
-        let three = self.expand3x3.forward(&x, pass)?;
-        // The rectifier acts on each value alone, so it may come after the concatenation.
-        let both = concat(&self.path, &[&one, &three], pass)?;
-        activation(&self.path, &both, Activation::Relu, pass)
+        let relu = Activation::Relu;
+        let x = self.squeeze.forward_act(x, relu, &self.path, pass)?;
+        let one = self.expand1x1.forward_act(&x, relu, &self.path, pass)?;
+        let three = self.expand3x3.forward_act(&x, relu, &self.path, pass)?;
+        concat(&self.path, &[&one, &three], pass)
     }
 }

@@ -4,7 +4,9 @@ use ocelli_graph::Op;
 use ocelli_kernels::{ConvShape, Padding};
 
 use crate::ops::{Filters, conv};
-use crate::{Block, Error, Feature, Init, Kind, Layout, Pass, Result, Scope};
+use crate::{
+    Activation, Block, Error, Feature, Init, Kind, Layout, Pass, Result, Scope, functional,
+};
 
 /// How the border of a feature map is padded with zeros.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,7 +139,49 @@ impl Conv2d {
         }
     }
 
-    fn shape(&self, x: &Feature) -> Result<ConvShape> {
+    /// Runs it, and a function of each value, which is named `path`. A clamp costs nothing so: it is applied
+    /// while the sums are in registers, and what lies before it is not kept.
+    ///
+    /// # Errors
+    /// Where the feature does not fit.
+    pub fn forward_act(
+        &self,
+        x: &Feature,
+        act: Activation,
+        path: &str,
+        pass: &mut Pass,
+    ) -> Result<Feature> {
+        if act.bounds().is_none() {
+            return functional::activation(path, &self.forward(x, pass)?, act, pass);
+        }
+        let y = self.run(x, act, pass)?;
+        match functional::graph_activation(act) {
+            Some(op) => pass.emit(path, &[&y], &[], y.clone(), || Op::Activation(op)),
+            None => Ok(y),
+        }
+    }
+
+    fn run(&self, x: &Feature, act: Activation, pass: &mut Pass) -> Result<Feature> {
+        let shape = self.shape(x)?;
+        let y = conv(&self.path, x, &self.filters, shape, act, pass)?;
+        let Filters { weight, bias, .. } = &self.filters;
+        pass.emit(&self.path, &[x], &self.filters.params(), y, || Op::Conv {
+            weight: weight.name().to_string(),
+            bias: bias.as_ref().map(|bias| bias.name().to_string()),
+            kernel: shape.kernel,
+            stride: shape.stride,
+            padding: functional::graph_padding(shape.padding),
+            dilation: shape.dilation,
+            groups: shape.groups,
+        })
+    }
+
+    /// Its path and its weights.
+    pub(super) fn filters(&self) -> (&str, &Filters) {
+        (&self.path, &self.filters)
+    }
+
+    pub(super) fn shape(&self, x: &Feature) -> Result<ConvShape> {
         let &[batch, height, width, channels] = x.dims() else {
             return Err(Error::shape(
                 &self.path,
@@ -172,17 +216,6 @@ impl Conv2d {
 
 impl Block for Conv2d {
     fn forward(&self, x: &Feature, pass: &mut Pass) -> Result<Feature> {
-        let shape = self.shape(x)?;
-        let y = conv(&self.path, x, &self.filters, shape, pass)?;
-        let Filters { weight, bias, .. } = &self.filters;
-        pass.emit(&self.path, &[x], &self.filters.params(), y, || Op::Conv {
-            weight: weight.name().to_string(),
-            bias: bias.as_ref().map(|bias| bias.name().to_string()),
-            kernel: shape.kernel,
-            stride: shape.stride,
-            padding: crate::functional::graph_padding(shape.padding),
-            dilation: shape.dilation,
-            groups: shape.groups,
-        })
+        self.run(x, Activation::Identity, pass)
     }
 }

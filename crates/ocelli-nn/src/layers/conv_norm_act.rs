@@ -1,6 +1,7 @@
 //! Convolution, batch norm and activation: the brick of a CNN.
 
 use super::{BatchNorm, Conv2d, ConvConfig};
+use crate::ops::{Folding, activation, conv_norm_act};
 use crate::{Activation, Block, Feature, Pass, Result, Scope};
 
 /// `act(norm(conv(x)) [+ residual])`.
@@ -9,6 +10,7 @@ pub struct ConvNormAct {
     conv: Conv2d,
     norm: BatchNorm,
     activation: Activation,
+    folding: Folding,
 }
 
 impl ConvNormAct {
@@ -27,6 +29,7 @@ impl ConvNormAct {
             conv: Conv2d::new(&scope.pp(names[0]), config)?,
             norm: BatchNorm::new(&scope.pp(names[1]), config.out_channels)?,
             activation,
+            folding: Folding::default(),
         })
     }
 
@@ -49,14 +52,43 @@ impl ConvNormAct {
     /// # Errors
     /// Where the shapes do not fit.
     pub fn forward_add(&self, x: &Feature, residual: &Feature, pass: &mut Pass) -> Result<Feature> {
+        self.run(x, Some(residual), pass)
+    }
+
+    fn run(&self, x: &Feature, residual: Option<&Feature>, pass: &mut Pass) -> Result<Feature> {
+        if let Some(y) = self.answer(x, residual, pass)? {
+            return Ok(y);
+        }
         let y = self.conv.forward(x, pass)?;
-        self.norm.forward_act(&y, Some(residual), self.activation, pass)
+        self.norm.forward_act(&y, residual, self.activation, pass)
+    }
+
+    /// Everything in one step, where nothing learns and nobody records.
+    fn answer(
+        &self,
+        x: &Feature,
+        residual: Option<&Feature>,
+        pass: &mut Pass,
+    ) -> Result<Option<Feature>> {
+        let (path, filters) = self.conv.filters();
+        let tracked = [Some(x), residual].into_iter().flatten().any(|x| pass.tracks(x));
+        let learns = filters.params().into_iter().any(|param| pass.learns(param));
+        let Some(norm) = self.norm.fixed(pass) else { return Ok(None) };
+        if tracked || learns || pass.records() {
+            return Ok(None);
+        }
+        let clamps = self.activation.bounds().is_some();
+        let act = if clamps { self.activation } else { Activation::Identity };
+        let (features, weights) = ((x, residual), (filters, &norm, &self.folding));
+        let y = conv_norm_act(path, features, weights, self.conv.shape(x)?, act, pass)?;
+        let y = if clamps { y } else { activation(&y, self.activation, pass)? };
+        pass.ended(path, || "Conv, BatchNorm");
+        Ok(Some(y))
     }
 }
 
 impl Block for ConvNormAct {
     fn forward(&self, x: &Feature, pass: &mut Pass) -> Result<Feature> {
-        let y = self.conv.forward(x, pass)?;
-        self.norm.forward_act(&y, None, self.activation, pass)
+        self.run(x, None, pass)
     }
 }

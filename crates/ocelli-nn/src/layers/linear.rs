@@ -4,7 +4,7 @@ use ocelli_graph::Op;
 use ocelli_kernels::{ConvShape, Padding};
 
 use crate::ops::{Filters, conv};
-use crate::{Block, Error, Feature, Init, Kind, Layout, Pass, Result, Scope};
+use crate::{Activation, Block, Error, Feature, Init, Kind, Layout, Pass, Result, Scope};
 
 /// `x W^T + b`: `[N, C]` to `[N, O]`, with `weight` `[O, C]`.
 #[derive(Debug)]
@@ -74,7 +74,8 @@ impl Block for Linear {
             dilation: [1; 2],
             groups: 1,
         };
-        let y = conv(path, x, filters, shape, pass)?.reshaped(&[batch, *out_features]);
+        let y = conv(path, x, filters, shape, Activation::Identity, pass)?;
+        let y = y.reshaped(&[batch, *out_features]);
         pass.emit(path, &[x], &filters.params(), y, || Op::Linear {
             weight: filters.weight.name().to_string(),
             bias: filters.bias.as_ref().map(|bias| bias.name().to_string()),

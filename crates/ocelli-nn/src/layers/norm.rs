@@ -3,7 +3,7 @@
 use ocelli_graph::Op;
 
 use crate::functional::graph_activation;
-use crate::ops::{NormAct, norm_act};
+use crate::ops::{Norm, NormAct, norm_act};
 use crate::pass::Statistics;
 use crate::{
     Activation, Block, Error, Feature, Init, Kind, Layout, Mode, Param, Pass, Result, Scope,
@@ -60,6 +60,18 @@ impl BatchNorm {
         &self.weight
     }
 
+    /// Its parameters, if this pass only uses them: it normalises by the running statistics, and nothing learns.
+    pub(super) fn fixed(&self, pass: &Pass) -> Option<Norm<'_>> {
+        let Self { weight, bias, mean, var, eps, .. } = self;
+        let learns = self.learns(pass) || pass.learns(weight) || pass.learns(bias);
+        (!learns).then_some(Norm { weight, bias, mean, var, eps: *eps })
+    }
+
+    /// Whether statistics are the batch's.
+    fn learns(&self, pass: &Pass) -> bool {
+        pass.mode() == Mode::Train && !self.mean.is_frozen()
+    }
+
     /// `act(norm(x) [+ residual])`, in one step.
     ///
     /// # Errors
@@ -82,7 +94,7 @@ impl BatchNorm {
             let reason = format!("cannot add {:?} to {:?}", residual.dims(), x.dims());
             return Err(Error::shape(&self.path, reason));
         }
-        let learns = pass.mode() == Mode::Train && !self.mean.is_frozen();
+        let learns = self.learns(pass);
         let fused =
             matches!(activation, Activation::Identity | Activation::Relu | Activation::Relu6);
         let config = NormAct {

@@ -2,11 +2,12 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ocelli_kernels::{Conv, ConvShape, Form, Packed, sum_rows};
+use ocelli_kernels::activation::{self, Activation};
+use ocelli_kernels::{Algorithm, Conv, ConvShape, Epilogue, Form, Packed, sum_rows};
 
 use super::with_scratch;
 use crate::memory::Buffer;
-use crate::{Error, Feature, Param, Pass, Result};
+use crate::{Error, Feature, Param, Pass, Precision, Result};
 
 /// The weights of a layer, and their packed forms. Those hold for one version of the weight: a frozen one
 /// packs once, a trained one once a step.
@@ -57,19 +58,35 @@ impl Filters {
     }
 }
 
-/// `x` `[N, H, W, C]` by filters `[O, kH, kW, C / groups]` and perhaps a bias `[O]`; gives `[N, oH, oW, O]`.
+/// The plan of a convolution, by an algorithm of the pass's precision.
+pub(super) fn plan(path: &str, shape: ConvShape, pass: &Pass) -> Result<Conv> {
+    let plan = match pass.precision() {
+        Precision::Fast => Conv::plan(shape),
+        Precision::Precise => Conv::plan_as(shape, Algorithm::precise(&shape)),
+    };
+    plan.map_err(|error| Error::shape(path, error.to_string()))
+}
+
+/// `x` `[N, H, W, C]` by filters `[O, kH, kW, C / groups]` and perhaps a bias `[O]`, and a clamp of that; gives
+/// `[N, oH, oW, O]`.
 pub(crate) fn conv(
     path: &str,
     x: &Feature,
     filters: &Filters,
     shape: ConvShape,
+    act: Activation,
     pass: &mut Pass,
 ) -> Result<Feature> {
-    let plan = Conv::plan(shape).map_err(|error| Error::shape(path, error.to_string()))?;
+    let plan = plan(path, shape, pass)?;
     let packed = filters.packed(&plan, Form::Forward)?;
     let mut y = Buffer::new(shape.y_len());
     let mut run = |bias: Option<&[f32]>| {
-        with_scratch(|scratch| plan.forward(x.values(), &packed, bias, &mut y, scratch));
+        if pass.records() {
+            // Only shapes matter, and this is where the time would go.
+            return y.fill(0.0);
+        }
+        let epilogue = Epilogue { bias, act, ..Epilogue::default() };
+        with_scratch(|scratch| plan.forward(x.values(), &packed, epilogue, &mut y, scratch));
     };
     match &filters.bias {
         Some(bias) => bias.with(|bias| run(Some(bias)))?,
@@ -79,9 +96,17 @@ pub(crate) fn conv(
     let learns = pass.learns(&filters.weight);
     let bias = filters.bias.clone().filter(|bias| pass.learns(bias));
     let [height, width] = shape.output();
-    let (values, filters) = (x.shared(), filters.share());
+    let (values, filters, y) = (x.shared(), filters.share(), Arc::new(y));
+    let made = (act != Activation::Identity).then(|| y.clone());
     let backward = (input.is_some() || learns || bias.is_some()).then(|| {
         pass.backward_of(move |dy, gradients| {
+            // A clamp lets through where its result lies between the bounds.
+            let gated = made.map(|y| {
+                let mut gated = Buffer::new(dy.len());
+                activation::backward(act, &y, dy, &mut gated);
+                gated
+            });
+            let dy = gated.as_deref().unwrap_or(dy);
             if learns {
                 gradients.add_param(&filters.weight, |dw| {
                     with_scratch(|scratch| plan.backward_weight(&values, dy, dw, scratch));

@@ -7,6 +7,7 @@
 mod activation;
 mod arithmetic;
 mod conv;
+mod folded;
 mod loss;
 mod norm;
 mod pool;
@@ -18,6 +19,7 @@ use ocelli_kernels::Scratch;
 pub(crate) use activation::activation;
 pub(crate) use arithmetic::{add, concat, gate, pad_channels, scale_by};
 pub(crate) use conv::{Filters, conv};
+pub(crate) use folded::{Folding, Norm, conv_norm_act};
 pub use loss::cross_entropy;
 pub(crate) use norm::{NormAct, norm_act};
 pub(crate) use pool::{average_pool, global_average_pool, max_pool};

@@ -63,6 +63,8 @@ struct Band<'a> {
     pixels: &'a mut Pixels,
     rows: Range<usize>,
     target: &'a mut [f32],
+    /// As the target, if the epilogue has one.
+    residual: Option<&'a [f32]>,
 }
 
 impl Depthwise {
@@ -105,7 +107,7 @@ impl Depthwise {
         packed
     }
 
-    /// Target = convolution of source, plus a bias per channel.
+    /// Target = convolution of source, finished by the epilogue.
     pub fn run(&self, operands: Operands<'_>, target: &mut [f32], scratch: &mut Scratch) {
         let [height, width, channels] = self.pass.target;
         let source_len = self.pass.source.into_iter().product::<usize>();
@@ -115,17 +117,22 @@ impl Depthwise {
         let [zeros, memory] = scratch.parts([channels, count(blocks) * apart(0)]);
         zeros.fill(0.0);
         let zeros = &*zeros;
-        let images = target.chunks_exact_mut(height * width * channels);
-        let images = images.zip(operands.source.chunks_exact(source_len));
-        let items = images.flat_map(|(target, image)| {
-            target.chunks_mut(bands * band).enumerate().map(move |(i, t)| (image, i * bands, t))
+        let target_len = height * width * channels;
+        let images = target.chunks_exact_mut(target_len);
+        let images = images.zip(operands.source.chunks_exact(source_len)).enumerate();
+        let items = images.flat_map(|(n, (target, image))| {
+            let start = move |i: usize| n * target_len + i * bands * band;
+            let blocks = target.chunks_mut(bands * band).enumerate();
+            blocks.map(move |(i, target)| (image, i * bands, start(i), target))
         });
-        share(items, memory, apart(0), |(image, first, target), _| {
+        share(items, memory, apart(0), |(image, first, start, target), _| {
             let pixels = &mut { NO_PIXELS };
             for (i, target) in target.chunks_mut(band).enumerate() {
                 let row = (first + i) * self.rows;
                 let rows = row..row + self.rows;
-                self.run_band(Band { operands, image, zeros, pixels, rows, target });
+                let residual =
+                    operands.epilogue.residual.map(|residual| &residual[start + i * band..]);
+                self.run_band(Band { operands, image, zeros, pixels, rows, target, residual });
             }
         });
     }
@@ -173,7 +180,9 @@ impl Depthwise {
             pixels: &mut *band.pixels,
             taps: [down.taps.len(), across.taps.len()],
             weights: &band.operands.weights[phase.weights.clone()],
-            bias: band.operands.bias,
+            bias: band.operands.epilogue.bias,
+            residual: band.residual.map(|residual| &residual[at..]),
+            bounds: band.operands.epilogue.bounds(),
             target: &mut band.target[at..],
             distance: [row * width * channels, pixel * channels],
         };
@@ -192,10 +201,12 @@ impl Depthwise {
                     image: band.image,
                     met: &met,
                     weights: &band.operands.weights[phase.weights.clone()],
-                    bias: band.operands.bias,
+                    bias: band.operands.epilogue.bias,
+                    residual: band.residual.map(|residual| &residual[at..at + channels]),
+                    bounds: band.operands.epilogue.bounds(),
                     target: &mut band.target[at..at + channels],
                 };
-                // SAFETY: `meet` finds pixels of the image; weights and bias have `channels` values per tap.
+                // SAFETY: `meet` finds pixels of the image; weights, bias and residual have `channels` values per tap.
                 unsafe { sum_point(self.isa, point) };
             }
         }

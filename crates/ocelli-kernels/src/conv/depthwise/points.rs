@@ -29,6 +29,10 @@ pub(super) struct Point<'a> {
     /// `[taps, C]`
     pub weights: &'a [f32],
     pub bias: Option<&'a [f32]>,
+    /// The pixel to add.
+    pub residual: Option<&'a [f32]>,
+    /// The least and the greatest value.
+    pub bounds: [f32; 2],
     /// The pixel to write.
     pub target: &'a mut [f32],
 }
@@ -59,7 +63,11 @@ unsafe fn sum<V: Vector>(point: Point<'_>) {
                 let weight = point.weights.as_ptr().add(tap * channels + at);
                 sum = x.mul_add(V::load_first(weight, channels), sum);
             }
-            sum.store_first(point.target.as_mut_ptr().add(at), channels);
+            if let Some(residual) = point.residual {
+                sum = sum.add(V::load_first(residual.as_ptr().add(at), channels));
+            }
+            let [low, high] = point.bounds.map(|bound| V::splat(bound));
+            sum.clamp(low, high).store_first(point.target.as_mut_ptr().add(at), channels);
         }
     }
 }

@@ -9,6 +9,7 @@ use super::vectors::Vectors;
 use super::window::{COLUMNS, Pixels, ROWS, Window};
 use crate::isa::Isa;
 use crate::simd::Vector;
+use std::ptr;
 
 /// Target pixels next to each other on a grid, and what they are computed from.
 pub(super) struct Tile<'a> {
@@ -20,6 +21,10 @@ pub(super) struct Tile<'a> {
     /// `[rows of taps, columns of taps, C]`
     pub weights: &'a [f32],
     pub bias: Option<&'a [f32]>,
+    /// As the target.
+    pub residual: Option<&'a [f32]>,
+    /// The least and the greatest value.
+    pub bounds: [f32; 2],
     /// From the first pixel on.
     pub target: &'a mut [f32],
     /// Elements from one row of target pixels to the next, and from one pixel to the next.
@@ -60,8 +65,9 @@ impl Kernels {
         let end = (rows - 1) * tile.distance[0] + (points - 1) * tile.distance[1] + channels;
         tile.window.check();
         assert!(end <= tile.target.len() && tile.bias.is_none_or(|bias| bias.len() == channels));
+        assert!(tile.residual.is_none_or(|residual| end <= residual.len()));
         assert_eq!(tile.weights.len(), tile.taps[0] * tile.taps[1] * channels);
-        // SAFETY: the window, the target, the bias and the weights are as long as the tile needs; the rest
+        // SAFETY: the window, the target, the residual, the bias and the weights are as long as the tile needs; the rest
         // is the caller's promise.
         unsafe { self.rows[rows - 1][points - FEWEST](tile) }
     }
@@ -89,6 +95,12 @@ unsafe fn tile<
     let (taps, channels) = (tile.taps[0], tile.window.size[2]);
     let rows = tile.window.rows(taps + TILE_ROWS - 1);
     tile.window.point_to(rows.clone(), (POINTS - 1) * STEP + TAPS, tile.pixels);
+    let finish = Finish {
+        bounds: tile.bounds,
+        residual: tile.residual.map_or(ptr::null(), <[f32]>::as_ptr),
+        target: tile.target.as_mut_ptr(),
+        distance: tile.distance[1],
+    };
     let source = |row: usize| &tile.pixels[row];
     // The first row of taps meets source rows 0..taps, the second (a step of 1 below) 1..taps + 1.
     let alone = if TILE_ROWS == 1 { taps } else { 1 };
@@ -117,10 +129,9 @@ unsafe fn tile<
                 for r in rows.start.max(taps)..rows.end {
                     add_row::<V, TAPS, STEP, POINTS, 1>([&mut second], source(r), at, [row(r - 1)]);
                 }
-                let target = tile.target.as_mut_ptr().add(tile.distance[0] + at);
-                store_row(second, target, tile.distance[1]);
+                finish.row(second, tile.distance[0] + at);
             }
-            store_row(first, tile.target.as_mut_ptr().add(at), tile.distance[1]);
+            finish.row(first, at);
         }
     }
 }
@@ -169,14 +180,33 @@ unsafe fn add_row<
     }
 }
 
-#[inline(always)]
-unsafe fn store_row<V: Vector, const POINTS: usize>(
-    row: [V; POINTS],
-    to: *mut f32,
+/// What becomes of the sums.
+struct Finish {
+    bounds: [f32; 2],
+    /// As the target, or null.
+    residual: *const f32,
+    target: *mut f32,
+    /// Elements from one pixel to the next.
     distance: usize,
-) {
-    for (p, sum) in row.into_iter().enumerate() {
-        // SAFETY: the caller's promise: a vector can be written at every point.
-        unsafe { sum.store(to.add(p * distance)) }
+}
+
+impl Finish {
+    /// Writes the sums of a row of points, the first of them to `at`.
+    ///
+    /// # Safety
+    /// A vector can be read and written at every point.
+    #[inline(always)]
+    unsafe fn row<V: Vector, const POINTS: usize>(&self, row: [V; POINTS], at: usize) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let [low, high] = self.bounds.map(|bound| V::splat(bound));
+            for (p, mut sum) in row.into_iter().enumerate() {
+                let at = at + p * self.distance;
+                if !self.residual.is_null() {
+                    sum = sum.add(V::load(self.residual.add(at)));
+                }
+                sum.clamp(low, high).store(self.target.add(at));
+            }
+        }
     }
 }

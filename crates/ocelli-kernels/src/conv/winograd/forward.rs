@@ -9,7 +9,7 @@ use super::prefetch::{For, Prefetch};
 use super::tiles::{Block, Tiling};
 use crate::Scratch;
 use crate::conv::dense::Operands;
-use crate::conv::{ConvShape, Form};
+use crate::conv::{ConvShape, Epilogue, Form};
 use crate::isa::Isa;
 use crate::register::{Rows, Tile, even_pieces, lanes, rows_kernels};
 use crate::workers::{apart, count, share};
@@ -144,7 +144,7 @@ impl Winograd {
         unsafe { expand(self.tile.isa(), &mut job) }
     }
 
-    /// Target = convolution of source, plus a bias per target channel.
+    /// Target = convolution of source, finished by the epilogue.
     pub fn run(&self, operands: Operands<'_>, target: &mut [f32], scratch: &mut Scratch) {
         match self.schedule {
             Schedule::Blocks => self.run_blocks(operands, target, scratch),
@@ -184,7 +184,7 @@ impl Winograd {
             let target = SharedMut::new(target);
             for (i, panel) in operands.weights.chunks_exact(self.panel.len()).enumerate() {
                 self.multiply(&block, data, (i, panel), products, &mut ahead);
-                self.write(&block, products, i, operands.bias, (target, origin));
+                self.write(&block, products, i, operands.epilogue, (target, origin));
             }
         });
     }
@@ -218,7 +218,7 @@ impl Winograd {
                 self.expand(taps, panel);
                 for (data, block) in all.chunks_exact(data).zip(blocks) {
                     self.multiply(block, data, (i, panel), products, &mut []);
-                    self.write(block, products, i, operands.bias, (target, 0));
+                    self.write(block, products, i, operands.epilogue, (target, 0));
                 }
             });
         }
@@ -297,13 +297,13 @@ impl Winograd {
         block: &Block,
         products: &[f32],
         panel: usize,
-        bias: Option<&[f32]>,
+        epilogue: Epilogue<'_>,
         (to, origin): (SharedMut<'_>, usize),
     ) {
         let layout = self.product_layout(block.tiles());
         let phase = self.panel.phase(panel);
         let grid = self.target;
-        let job = FromPoints { block, layout, products, grid, phase, to, origin, bias };
+        let job = FromPoints { block, layout, products, grid, phase, to, origin, epilogue };
         for strip in block.strips.clone() {
             // SAFETY: the CPU has the plan's instruction set; a row of the layout is one tile wide; panels
             // and blocks write different channels and pixels.

@@ -4,8 +4,10 @@ use super::frame::Grid;
 use super::memory::{Layout, SharedMut};
 use super::points::{F42, F43, F44, Family, Transforms, by_family, by_size};
 use super::tiles::{Block, Run};
+use crate::conv::Epilogue;
 use crate::simd::{Vector, for_each_isa};
 use std::ops::Range;
+use std::ptr;
 
 /// The transform of a block's products with one panel of weights, to be called strip by strip.
 #[derive(Clone, Copy)]
@@ -20,7 +22,7 @@ pub(super) struct FromPoints<'a> {
     /// The target, from element `origin` on.
     pub to: SharedMut<'a>,
     pub origin: usize,
-    pub bias: Option<&'a [f32]>,
+    pub epilogue: Epilogue<'a>,
 }
 
 for_each_isa! {
@@ -39,6 +41,9 @@ struct Place<'a> {
     channels: Range<usize>,
     /// Rows and columns that are written.
     inside: [Range<usize>; 2],
+    /// Where its first pixel is in the residual, if that lies inside; null where there is none.
+    residual: *const f32,
+    bounds: [f32; 2],
 }
 
 #[inline(always)]
@@ -59,6 +64,7 @@ unsafe fn write_strip<V: Vector, F: Transforms<P, R>, const P: usize, const R: u
     let from = job.products[..job.layout.len()].as_ptr();
     let first = job.grid.first_backwards(job.phase);
     let rows = inside(row, step, first[0], height);
+    let bounds = job.epilogue.bounds();
     for (place, column) in job.block.tiles_of(strip) {
         let columns = inside(column, step, first[1], width);
         if rows.is_empty() || columns.is_empty() {
@@ -73,10 +79,15 @@ unsafe fn write_strip<V: Vector, F: Transforms<P, R>, const P: usize, const R: u
         let pixels = pixel(rows.end - 1, columns.end - 1) + 1 - at;
         let to = job.to.range(at * depth - job.origin, pixels * depth);
         // The first pixel of the tile, which need not lie in the image.
-        let to = to.wrapping_sub((rows.start * width + columns.start) * step * depth);
-        let to = to.wrapping_add(channels.start);
-        let tile = Place { job, channels: channels.clone(), inside: [rows.clone(), columns] };
-        // SAFETY: the range holds the pixels of the tile that are inside, and the layout the place.
+        let before = (rows.start * width + columns.start) * step * depth;
+        let to = to.wrapping_sub(before).wrapping_add(channels.start);
+        let residual = job.epilogue.residual.map_or(ptr::null(), |residual| {
+            let residual = residual[at * depth..][..pixels * depth].as_ptr();
+            residual.wrapping_sub(before).wrapping_add(channels.start)
+        });
+        let inside = [rows.clone(), columns];
+        let tile = Place { job, channels: channels.clone(), inside, residual, bounds };
+        // SAFETY: the ranges hold the pixels of the tile that are inside, and the layout the place.
         unsafe {
             let from = from.add(job.layout.at(place, 0));
             by_size!(row.outputs, column.outputs, write_tile[V, F, P, R](&tile, from, to));
@@ -99,7 +110,7 @@ fn inside(run: Run, step: usize, first: isize, size: usize) -> Range<usize> {
 
 /// # Safety
 /// `from` must be a tile of the products, `to` its first pixel in the target, if that
-/// lies inside.
+/// lies inside; so must the place's residual be, if any.
 #[inline(always)]
 unsafe fn write_tile<V, F, const P: usize, const R: usize, const I: usize, const J: usize>(
     tile: &Place<'_>,
@@ -117,7 +128,8 @@ unsafe fn write_tile<V, F, const P: usize, const R: usize, const I: usize, const
         // SAFETY: `first` is below the number of channels, for which everything has room.
         unsafe {
             let zero = V::splat(0.0);
-            let bias = match tile.job.bias {
+            let [low, high] = tile.bounds.map(|bound| V::splat(bound));
+            let bias = match tile.job.epilogue.bias {
                 Some(bias) => {
                     let bias = &bias[tile.channels.start + first..tile.channels.end];
                     V::load_first(bias.as_ptr(), bias.len())
@@ -139,15 +151,17 @@ unsafe fn write_tile<V, F, const P: usize, const R: usize, const I: usize, const
             // Constant bounds, so that `half` is never indexed by a variable.
             for (i, row) in half.into_iter().enumerate().take(I) {
                 if tile.inside[0].contains(&i) {
-                    let to = to.wrapping_add(i * step * width * depth + first);
+                    let line = i * step * width * depth + first;
                     let row = F::outputs::<V, J>(row);
                     for (j, value) in row.into_iter().enumerate().take(J) {
                         if tile.inside[1].contains(&j) {
-                            store(
-                                value.add(bias),
-                                to.wrapping_add(j * step * depth),
-                                channels - first,
-                            );
+                            let at = line + j * step * depth;
+                            let mut value = value.add(bias);
+                            if !tile.residual.is_null() {
+                                let residual = tile.residual.wrapping_add(at);
+                                value = value.add(V::load_first(residual, channels - first));
+                            }
+                            store(value.clamp(low, high), to.wrapping_add(at), channels - first);
                         }
                     }
                 }

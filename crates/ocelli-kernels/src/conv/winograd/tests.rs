@@ -1,6 +1,7 @@
 use super::forward::Schedule;
 use super::weight;
 use super::{WeightGradient, Winograd};
+use crate::conv::Epilogue;
 use crate::conv::dense::Operands;
 use crate::isa::{Isa, detected};
 use crate::testing::{
@@ -36,11 +37,16 @@ fn passes(shape: &ConvShape, isa: Isa, schedule: Schedule) -> [Vec<f32>; 3] {
     scratch.take(1 << 16).fill(f32::NAN);
     let forward = Winograd::forward(isa, shape).with_schedule(schedule);
     let weights = forward.pack(&w);
-    let operands = Operands { source: &x, weights: &weights, bias: Some(&bias) };
+    let operands =
+        Operands { source: &x, weights: &weights, epilogue: Epilogue::bias(Some(&bias)) };
     forward.run(operands, &mut y, &mut scratch);
     let backward = Winograd::backward_input(isa, shape).with_schedule(schedule);
     let weights = backward.pack(&w);
-    backward.run(Operands { source: &dy, weights: &weights, bias: None }, &mut dx, &mut scratch);
+    backward.run(
+        Operands { source: &dy, weights: &weights, epilogue: Epilogue::default() },
+        &mut dx,
+        &mut scratch,
+    );
     let sums = match schedule {
         Schedule::Blocks => weight::Schedule::Slices,
         Schedule::Panels => weight::Schedule::Groups,
@@ -180,7 +186,7 @@ fn what_is_not_finite_reaches_its_outputs() {
         let plan = Winograd::forward(detected(), &shape);
         let mut y = vec![0.0; shape.y_len()];
         let weights = plan.pack(&w);
-        let operands = Operands { source: &x, weights: &weights, bias: None };
+        let operands = Operands { source: &x, weights: &weights, epilogue: Epilogue::default() };
         plan.run(operands, &mut y, &mut Scratch::new());
         assert!(y[..2 * shape.out_channels].iter().all(|y| !y.is_finite()));
         assert!(y[y.len() - shape.out_channels..].iter().all(|y| y.is_finite()));

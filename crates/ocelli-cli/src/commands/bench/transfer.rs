@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ocelli::core::{Preprocess, Transform};
 use ocelli::data::{Loader, LoaderConfig, Order, Splits};
 use ocelli::nn::layers::Linear;
-use ocelli::nn::{Block, Classifier, Feature, ParamStore, Pass};
+use ocelli::nn::{Block, Classifier, Feature, ParamStore, Pass, Precision};
 use ocelli::train::{Silent, TrainConfig, Trainer, evaluate};
 use ocelli::{Head, Recipe, finetune, open_dataset};
 
@@ -142,5 +142,6 @@ fn one_linear(
         &mut Silent,
     )?;
     let test = splits.test.as_ref().unwrap_or(&splits.train);
-    Ok(evaluate(&network, &loader(test, Order::Sequential)?, &mut Silent)?.metrics.summary().top1)
+    let test = loader(test, Order::Sequential)?;
+    Ok(evaluate(&network, &test, Precision::Fast, &mut Silent)?.metrics.summary().top1)
 }

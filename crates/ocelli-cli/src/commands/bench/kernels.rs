@@ -1,0 +1,278 @@
+//! `ocelli bench kernels`: the operations of a network, one by one, beside what the machine can do at most.
+
+use std::time::Duration;
+
+use clap::Args;
+use ocelli::graph::{Graph, Node, Op};
+use ocelli::kernels::activation::Activation;
+use ocelli::kernels::norm::{self, Grads};
+use ocelli::kernels::pool::{self, PoolShape};
+use ocelli::kernels::testing::fill;
+use ocelli::kernels::{Conv, ConvShape, Epilogue, Form, Padding, Scratch, isa, peak};
+use ocelli::models::Model;
+
+use super::{Subject, milliseconds, time};
+use crate::output;
+use crate::tables::table;
+
+/// The kernels under a network, shape by shape: time, rate and share of the machine's peak
+///
+/// Convolutions in GF/s, a multiplication and an addition each one; Winograd's do fewer than they count, so
+/// their share may exceed 100 %. Norms and pools in GB/s of what they must read and write, beside copying.
+#[derive(Args)]
+pub struct KernelBench {
+    #[command(flatten)]
+    subject: Subject,
+    /// Seconds for each measurement
+    #[arg(long, default_value_t = 0.3, value_name = "S")]
+    seconds: f64,
+    /// Only layers whose path contains this
+    #[arg(long, value_name = "TEXT")]
+    layer: Option<String>,
+}
+
+/// An operation, and how often the network has it.
+struct Work {
+    layer: String,
+    times: usize,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    /// Of the network's input if true: it needs no input gradient.
+    Conv(ConvShape, bool),
+    /// Of rows by channels.
+    Norm([usize; 2]),
+    MaxPool(PoolShape),
+}
+
+/// Operations and bytes a second, of all threads.
+struct Peaks {
+    operations: f64,
+    copying: f64,
+}
+
+impl KernelBench {
+    pub fn run(self) -> anyhow::Result<()> {
+        anyhow::ensure!(self.seconds >= 0.0, "--seconds must not be negative");
+        let (model, size) = self.subject.create()?;
+        let graph = recorded(&model, size)?;
+        let peaks = Peaks { operations: peak::operations(), copying: peak::copying() };
+        output::line(format_args!(
+            "{}, batch {}, {:?}: peaks measured {:.0} GF/s and {:.1} GB/s",
+            self.subject.name,
+            self.subject.batch_size,
+            isa::current(),
+            1e-9 * peaks.operations,
+            1e-9 * peaks.copying,
+        ))?;
+        let budget = Duration::from_secs_f64(self.seconds);
+        let mut rows = Vec::new();
+        for work in works(&graph, self.subject.batch_size) {
+            if self.layer.as_ref().is_none_or(|text| work.layer.contains(text)) {
+                rows.extend(work.measure(budget, &peaks)?);
+            }
+        }
+        let headings = ["layer", "times", "shape", "path", "pass", "ms", "rate", "share"];
+        output::line(table(&headings, &rows))
+    }
+}
+
+fn recorded(model: &Model, size: usize) -> anyhow::Result<Graph> {
+    Ok(ocelli::nn::record(model, model.architecture().name, [size; 2])?)
+}
+
+/// The operations of a graph, equal ones together.
+fn works(graph: &Graph, batch: usize) -> Vec<Work> {
+    let mut works: Vec<Work> = Vec::new();
+    for node in graph.nodes() {
+        let Some(kind) = kind(graph, node, batch) else { continue };
+        match works.iter_mut().find(|work| work.kind == kind) {
+            Some(known) => known.times += 1,
+            None => works.push(Work { layer: node.name.clone(), times: 1, kind }),
+        }
+    }
+    works
+}
+
+fn kind(graph: &Graph, node: &Node, batch: usize) -> Option<Kind> {
+    let size = |shape: &[usize]| match *shape {
+        [channels, height, width] => [height, width, channels],
+        _ => [1, 1, shape.iter().product()],
+    };
+    let [height, width, channels] = size(graph.shape(node.inputs[0]));
+    let out_channels = size(graph.shape(node.output))[2];
+    let pixel = ConvShape {
+        batch,
+        height,
+        width,
+        in_channels: channels,
+        out_channels,
+        kernel: [1, 1],
+        stride: [1, 1],
+        padding: Padding::default(),
+        dilation: [1, 1],
+        groups: 1,
+    };
+    let padding = |p: &ocelli::graph::Padding| Padding {
+        top: p.top,
+        bottom: p.bottom,
+        left: p.left,
+        right: p.right,
+    };
+    match &node.op {
+        Op::Conv { kernel, stride, padding: p, dilation, groups, .. } => {
+            let [kernel, stride, dilation] = [*kernel, *stride, *dilation];
+            let shape = ConvShape {
+                kernel,
+                stride,
+                dilation,
+                padding: padding(p),
+                groups: *groups,
+                ..pixel
+            };
+            Some(Kind::Conv(shape, node.inputs[0] == graph.input()))
+        }
+        Op::Linear { .. } => Some(Kind::Conv(pixel, false)),
+        Op::BatchNorm { .. } => Some(Kind::Norm([batch * height * width, channels])),
+        Op::MaxPool { kernel, stride, padding: p, ceil_mode } => Some(Kind::MaxPool(PoolShape {
+            batch,
+            height,
+            width,
+            channels,
+            kernel: *kernel,
+            stride: *stride,
+            padding: padding(p),
+            ceil_mode: *ceil_mode,
+        })),
+        _ => None,
+    }
+}
+
+impl Work {
+    fn measure(&self, budget: Duration, peaks: &Peaks) -> anyhow::Result<Vec<Vec<String>>> {
+        match self.kind {
+            Kind::Conv(shape, first) => self.conv(shape, first, budget, peaks),
+            Kind::Norm(size) => Ok(self.norm(size, budget, peaks)),
+            Kind::MaxPool(shape) => Ok(self.max_pool(&shape, budget, peaks)),
+        }
+    }
+
+    fn conv(
+        &self,
+        shape: ConvShape,
+        first: bool,
+        budget: Duration,
+        peaks: &Peaks,
+    ) -> anyhow::Result<Vec<Vec<String>>> {
+        let plan = Conv::plan(shape)?;
+        let (x, w, dy) = (fill(shape.x_len(), 1), fill(shape.w_len(), 2), fill(shape.y_len(), 3));
+        let [mut y, mut dx, mut dw] = [dy.len(), x.len(), w.len()].map(|len| vec![0.0; len]);
+        let scratch = &mut Scratch::new();
+        // Packing counts: a training step packs anew.
+        let forward = time(budget, || {
+            let packed = plan.pack(Form::Forward, &w);
+            plan.forward(&x, &packed, Epilogue::default(), &mut y, scratch);
+        });
+        let mut passes = vec![("forward", forward)];
+        if !first {
+            let input = time(budget, || {
+                let packed = plan.pack(Form::BackwardInput, &w);
+                plan.backward_input(&dy, &packed, &mut dx, scratch);
+            });
+            passes.push(("dx", input));
+        }
+        passes.push(("dw", time(budget, || plan.backward_weight(&x, &dy, &mut dw, scratch))));
+        let operations = (2 * shape.y_len() * shape.w_len() / shape.out_channels) as f64;
+        let path = format!("{:?}", plan.algorithm());
+        let ConvShape { in_channels, out_channels, kernel, stride, height, width, .. } = shape;
+        let text = format!(
+            "{}x{}/{} {in_channels}>{out_channels} @{height}x{width}",
+            kernel[0], kernel[1], stride[0]
+        );
+        let rate = |time: Duration| (operations / time.as_secs_f64(), peaks.operations, "GF/s");
+        Ok(self.rows(&text, &path, &passes, rate))
+    }
+
+    fn norm(
+        &self,
+        [rows, channels]: [usize; 2],
+        budget: Duration,
+        peaks: &Peaks,
+    ) -> Vec<Vec<String>> {
+        let (x, dy) = (fill(rows * channels, 1), fill(rows * channels, 2));
+        let (gamma, beta) = (vec![1.0; channels], vec![0.0; channels]);
+        let mut y = vec![0.0; x.len()];
+        let act = Activation::Relu;
+        let saved = norm::forward_train(&x, &gamma, &beta, None, act, 1e-5, &mut y);
+        let forward = time(budget, || {
+            norm::forward_train(&x, &gamma, &beta, None, act, 1e-5, &mut y);
+        });
+        let (mut d_gamma, mut d_beta) = (gamma.clone(), beta.clone());
+        let backward = time(budget, || {
+            let (gamma_, beta_) = (Some(&mut d_gamma[..]), Some(&mut d_beta[..]));
+            let grads = Grads { x: Some(&mut y), gamma: gamma_, beta: beta_, residual: None };
+            norm::backward_train(&dy, &x, &gamma, &saved, grads);
+        });
+        let passes = [("forward", forward), ("backward", backward)];
+        let text = format!("{rows}x{channels}");
+        // Forward must read x and write y; backward must read x and dy and write dx.
+        let bytes = |index: usize| ((2 + index) * x.len() * size_of::<f32>()) as f64;
+        self.moved(&text, &passes, bytes, peaks)
+    }
+
+    fn max_pool(&self, shape: &PoolShape, budget: Duration, peaks: &Peaks) -> Vec<Vec<String>> {
+        let (x, dy) = (fill(shape.x_len(), 1), fill(shape.y_len(), 2));
+        let (mut y, mut dx) = (vec![0.0; dy.len()], vec![0.0; x.len()]);
+        let mut taps = vec![0; dy.len()];
+        let forward = time(budget, || pool::max_forward(shape, &x, &mut y, Some(&mut taps)));
+        let backward = time(budget, || pool::max_backward(shape, &dy, &taps, &mut dx));
+        let passes = [("forward", forward), ("backward", backward)];
+        let PoolShape { kernel, stride, channels, height, width, .. } = *shape;
+        let text =
+            format!("{}x{}/{} {channels} @{height}x{width}", kernel[0], kernel[1], stride[0]);
+        // One side whole, the other with the positions of the winners.
+        let bytes = |_| ((x.len() + 2 * dy.len()) * size_of::<f32>()) as f64;
+        self.moved(&text, &passes, bytes, peaks)
+    }
+
+    /// Rows of passes that move so many bytes.
+    fn moved(
+        &self,
+        shape: &str,
+        passes: &[(&str, Duration)],
+        bytes: impl Fn(usize) -> f64,
+        peaks: &Peaks,
+    ) -> Vec<Vec<String>> {
+        let rows = passes.iter().enumerate().flat_map(|(i, pass)| {
+            let rate = |time: Duration| (bytes(i) / time.as_secs_f64(), peaks.copying, "GB/s");
+            self.rows(shape, "", &[*pass], rate)
+        });
+        rows.collect()
+    }
+
+    /// A row per pass; `rate` gives rate, peak and unit.
+    fn rows(
+        &self,
+        shape: &str,
+        path: &str,
+        passes: &[(&str, Duration)],
+        rate: impl Fn(Duration) -> (f64, f64, &'static str),
+    ) -> Vec<Vec<String>> {
+        let row = |&(pass, time): &(&str, Duration)| {
+            let (rate, peak, unit) = rate(time);
+            vec![
+                self.layer.clone(),
+                self.times.to_string(),
+                shape.to_string(),
+                path.to_string(),
+                pass.to_string(),
+                milliseconds(time),
+                format!("{:.1} {unit}", 1e-9 * rate),
+                format!("{:.0} %", 100.0 * rate / peak),
+            ]
+        };
+        passes.iter().map(row).collect()
+    }
+}

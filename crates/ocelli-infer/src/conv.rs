@@ -1,0 +1,86 @@
+//! Convolutions with what was folded into them.
+
+use ocelli_kernels::activation::Activation;
+use ocelli_kernels::norm::Affine;
+use ocelli_kernels::{Conv, ConvShape, Form, Packed, Padding, ShapeError};
+
+/// A convolution that is still being put together. Linear layers are convolutions of single pixels, and a batch
+/// norm that stands alone is a depthwise one with 1 x 1 filters.
+#[derive(Clone, Debug)]
+pub(crate) struct Filters {
+    /// For one image.
+    pub shape: ConvShape,
+    /// `[O, kH, kW, I / groups]`
+    pub weight: Vec<f32>,
+    /// `[O]`
+    pub bias: Option<Vec<f32>>,
+    /// A clamp.
+    pub act: Activation,
+    /// Whether a second input is added before that.
+    pub residual: bool,
+}
+
+impl Filters {
+    /// Filters of single pixels, still without weights.
+    pub fn pixel(in_channels: usize, out_channels: usize) -> Self {
+        Self {
+            shape: ConvShape {
+                batch: 1,
+                height: 1,
+                width: 1,
+                in_channels,
+                out_channels,
+                kernel: [1, 1],
+                stride: [1, 1],
+                padding: Padding::default(),
+                dilation: [1, 1],
+                groups: 1,
+            },
+            weight: Vec::new(),
+            bias: None,
+            act: Activation::Identity,
+            residual: false,
+        }
+    }
+
+    /// Nothing but scale and shift, on images `[H, W, C]`.
+    pub fn of_affine(affine: &Affine, [height, width, channels]: [usize; 3]) -> Self {
+        let to_f32 = |values: &[f64]| values.iter().map(|&value| value as f32).collect();
+        let pixel = Self::pixel(channels, channels);
+        Self {
+            shape: ConvShape { height, width, groups: channels, ..pixel.shape },
+            weight: to_f32(&affine.scale),
+            bias: Some(to_f32(&affine.shift)),
+            ..pixel
+        }
+    }
+
+    /// Scale and shift of the result become part of weights and bias.
+    pub fn fold(&mut self, affine: &Affine) {
+        self.bias = Some(affine.fold(&mut self.weight, self.bias.as_deref()));
+    }
+
+    /// The weights in the order in which they are read.
+    pub fn pack(self) -> Result<PackedConv, ShapeError> {
+        let Self { shape, weight, bias, act, .. } = self;
+        let weights = Conv::plan(shape)?.pack(Form::Forward, &weight);
+        Ok(PackedConv { shape, weights, bias, act })
+    }
+}
+
+/// A convolution that is ready to run.
+#[derive(Clone, Debug)]
+pub(crate) struct PackedConv {
+    /// For one image.
+    pub shape: ConvShape,
+    pub weights: Packed,
+    pub bias: Option<Vec<f32>>,
+    pub act: Activation,
+}
+
+impl PackedConv {
+    /// The plan for so many images.
+    pub fn plan(&self, images: usize) -> Result<Conv, ShapeError> {
+        Conv::plan(ConvShape { batch: images, ..self.shape })
+    }
+}

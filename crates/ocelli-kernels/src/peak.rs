@@ -1,0 +1,85 @@
+//! What this machine can do at most, to compare kernels with.
+
+use crate::isa;
+use crate::simd::{Vector, for_each_isa};
+use rayon::prelude::*;
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+/// How long each thread is watched.
+const WATCHED: Duration = Duration::from_millis(60);
+/// Sums that run beside each other: more than any CPU needs to be busy, and no more than it has registers.
+const SUMS: usize = 12;
+
+/// Floating-point operations a second, a multiplication with its addition as two, of all threads of the
+/// current pool together, in registers. On AVX2 and AVX-512 with fused multiplication and addition.
+pub fn operations() -> f64 {
+    let isa = isa::current();
+    let rates = rayon::broadcast(|_| {
+        const ROUNDS: usize = 20_000;
+        let (start, mut done) = (Instant::now(), 0.0);
+        while start.elapsed() < WATCHED {
+            // SAFETY: the CPU has the current instruction set.
+            black_box(unsafe { multiply_and_add(isa, ROUNDS, black_box(0.999)) });
+            done += (ROUNDS * SUMS * 2) as f64 * crate::register::lanes(isa) as f64;
+        }
+        done / start.elapsed().as_secs_f64()
+    });
+    rates.iter().sum()
+}
+
+for_each_isa!(unsafe fn multiply_and_add = sums(rounds: usize, factor: f32) -> f32);
+
+#[inline(always)]
+unsafe fn sums<V: Vector>(rounds: usize, factor: f32) -> f32 {
+    // SAFETY: the caller's promise; the array holds a vector.
+    unsafe {
+        let (factor, one) = (V::splat(factor), V::splat(1.0));
+        let mut sums = [one; SUMS];
+        for _ in 0..rounds {
+            for sum in &mut sums {
+                *sum = sum.mul_add(factor, one);
+            }
+        }
+        let total = sums.into_iter().reduce(V::add).unwrap_or(one);
+        let mut lanes = [0.0; 16];
+        total.store(lanes.as_mut_ptr());
+        lanes[0]
+    }
+}
+
+/// Bytes a second, read and written, when all threads of the current pool copy memory that no cache holds.
+pub fn copying() -> f64 {
+    const VALUES: usize = 1 << 26;
+    const CHUNK: usize = 1 << 16;
+    let x = vec![1.0_f32; VALUES];
+    let mut y = vec![0.0_f32; VALUES];
+    let copy = |y: &mut [f32]| {
+        y.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).for_each(|(y, x)| y.copy_from_slice(x));
+    };
+    copy(&mut y);
+    let times = [0; 3].map(|_| {
+        let start = Instant::now();
+        copy(black_box(&mut y));
+        start.elapsed().as_secs_f64()
+    });
+    let best = times.into_iter().fold(f64::INFINITY, f64::min);
+    (2 * VALUES * size_of::<f32>()) as f64 / best
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::isa::Isa;
+
+    #[test]
+    fn a_geometric_sum_is_what_it_converges_to() {
+        for isa in [Isa::Portable, Isa::Avx2, Isa::Avx512] {
+            if isa <= crate::isa::detected() {
+                // SAFETY: the CPU has it.
+                let sum = unsafe { multiply_and_add(isa, 1000, 0.5) };
+                assert_eq!(sum, 2.0 * SUMS as f32);
+            }
+        }
+    }
+}
