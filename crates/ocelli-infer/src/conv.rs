@@ -4,6 +4,9 @@ use ocelli_kernels::activation::Activation;
 use ocelli_kernels::norm::Affine;
 use ocelli_kernels::{Conv, ConvShape, Form, Packed, Padding, ShapeError};
 
+/// Images of a large batch.
+const MANY: usize = 64;
+
 /// A convolution that is still being put together. Linear layers are convolutions of single pixels, and a batch
 /// norm that stands alone is a depthwise one with 1 x 1 filters.
 #[derive(Clone, Debug)]
@@ -63,7 +66,13 @@ impl Filters {
     /// The weights in the order in which they are read.
     pub fn pack(self) -> Result<PackedConv, ShapeError> {
         let Self { shape, weight, bias, act, .. } = self;
-        let weights = Conv::plan(shape)?.pack(Form::Forward, &weight);
+        let mut weights: Vec<Packed> = Vec::new();
+        for images in [1, MANY] {
+            let plan = Conv::plan(ConvShape { batch: images, ..shape })?;
+            if !weights.iter().any(|packed| plan.accepts(packed)) {
+                weights.push(plan.pack(Form::Forward, &weight));
+            }
+        }
         Ok(PackedConv { shape, weights, bias, act })
     }
 }
@@ -73,7 +82,8 @@ impl Filters {
 pub(crate) struct PackedConv {
     /// For one image.
     pub shape: ConvShape,
-    pub weights: Packed,
+    /// Once for each algorithm: few images may be computed by another one than many.
+    weights: Vec<Packed>,
     pub bias: Option<Vec<f32>>,
     pub act: Activation,
 }
@@ -82,5 +92,11 @@ impl PackedConv {
     /// The plan for so many images.
     pub fn plan(&self, images: usize) -> Result<Conv, ShapeError> {
         Conv::plan(ConvShape { batch: images, ..self.shape })
+    }
+
+    /// The weights for a plan.
+    pub fn weights(&self, plan: &Conv) -> &Packed {
+        let fitting = self.weights.iter().find(|packed| plan.accepts(packed));
+        fitting.unwrap_or(&self.weights[0])
     }
 }

@@ -105,7 +105,7 @@ impl Kind {
                 let Some(plan) = plan else { unreachable!("a convolution has a plan") };
                 let bias = conv.bias.as_deref();
                 let epilogue = Epilogue { bias, residual: inputs.get(1).copied(), act: conv.act };
-                plan.forward(x, &conv.weights, epilogue, y, scratch);
+                plan.forward(x, conv.weights(plan), epilogue, y, scratch);
             }
             Self::Activation(act) => activation::forward(*act, x, y),
             Self::Add(act) => {

@@ -1,6 +1,7 @@
 //! Who runs which block. Blocks come from the shape; threads take the next one when they are free.
 
 use rayon::prelude::*;
+use std::marker::PhantomData;
 use std::sync::{Mutex, PoisonError};
 
 /// How many threads will share `items` blocks: at least 1.
@@ -51,6 +52,33 @@ pub(crate) fn add_in_order(slices: &[f32], sum: &mut [f32]) {
             }
         }
     });
+}
+
+/// A buffer that several threads write at once, each its own elements.
+#[derive(Clone, Copy)]
+pub(crate) struct SharedMut<'a> {
+    start: *mut f32,
+    len: usize,
+    buffer: PhantomData<&'a mut [f32]>,
+}
+
+// SAFETY: it only hands out pointers, and only from a borrow that no one else has.
+unsafe impl Send for SharedMut<'_> {}
+// SAFETY: as above.
+unsafe impl Sync for SharedMut<'_> {}
+
+impl<'a> SharedMut<'a> {
+    pub fn new(buffer: &'a mut [f32]) -> Self {
+        Self { start: buffer.as_mut_ptr(), len: buffer.len(), buffer: PhantomData }
+    }
+
+    /// A pointer for writing `len` elements from `at` on. Who writes through it must be the only one to use
+    /// those elements.
+    #[inline(always)]
+    pub fn range(&self, at: usize, len: usize) -> *mut f32 {
+        assert!(at <= self.len && len <= self.len - at, "beyond the end of a shared buffer");
+        self.start.wrapping_add(at)
+    }
 }
 
 #[cfg(test)]

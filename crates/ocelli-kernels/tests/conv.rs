@@ -309,7 +309,7 @@ fn the_gradients_are_those_of_finite_differences() {
 
 #[test]
 fn the_fastest_algorithm_is_chosen_by_shape() {
-    let layer = ConvShape { kernel: [3, 3], in_channels: 64, out_channels: 64, ..BASE };
+    let layer = ConvShape { batch: 16, kernel: [3, 3], in_channels: 64, out_channels: 64, ..BASE };
     let chosen = |shape| Conv::plan(shape).unwrap().algorithm();
     assert_eq!(chosen(layer), Algorithm::Winograd);
     assert_eq!(chosen(ConvShape { stride: [2, 2], ..layer }), Algorithm::FoldedWinograd);
@@ -318,6 +318,10 @@ fn the_fastest_algorithm_is_chosen_by_shape() {
     assert_eq!(chosen(ConvShape { stride: [2, 2], ..stem }), Algorithm::FoldedWinograd);
     assert_eq!(chosen(ConvShape { in_channels: 3, ..layer }), Algorithm::Direct);
     assert_eq!(chosen(ConvShape { groups: 64, ..layer }), Algorithm::Depthwise);
+    // Few tiles are not worth transforming the weights for.
+    let small = ConvShape { batch: 1, height: 7, width: 7, ..layer };
+    assert_eq!(chosen(small), Algorithm::Direct);
+    assert_eq!(chosen(ConvShape { batch: 2, ..small }), Algorithm::Winograd);
 }
 
 #[test]

@@ -44,12 +44,20 @@ impl Algorithm {
     pub(super) fn fastest(shape: &ConvShape) -> Self {
         // With fewer channels the transforms cost more than the products they save.
         const CHANNELS: usize = 12;
+        // For fewer tiles, the transform of the weights does: they are read once more often than they are used.
+        const TILES: usize = 8;
+        const FOLDED_TILES: usize = 32;
         let channels = shape.in_channels.min(shape.out_channels);
+        let tiles = shape.batch
+            * shape.output().map(|size| size.div_ceil(4)).into_iter().product::<usize>();
         if Self::Depthwise.serves(shape) {
             Self::Depthwise
-        } else if Self::Winograd.serves(shape) && channels >= CHANNELS {
+        } else if Self::Winograd.serves(shape) && channels >= CHANNELS && tiles >= TILES {
             Self::Winograd
-        } else if Self::FoldedWinograd.serves(shape) && shape.out_channels >= CHANNELS {
+        } else if Self::FoldedWinograd.serves(shape)
+            && shape.out_channels >= CHANNELS
+            && tiles >= FOLDED_TILES
+        {
             Self::FoldedWinograd
         } else {
             Self::Direct

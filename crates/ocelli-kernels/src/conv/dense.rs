@@ -10,13 +10,16 @@ use super::patches::Points;
 use super::{ConvShape, Epilogue, Form};
 use crate::Scratch;
 use crate::isa::Isa;
-use crate::register::{Dot, Tile, dot_kernels};
-use crate::workers::{apart, count, share};
+use crate::register::{Dot, Tile, dot_kernels, even_pieces};
+use crate::workers::{SharedMut, apart, count, share};
+use rayon::prelude::*;
 use std::ops::Range;
 use std::ptr;
 
 /// Grid points that share one reading of the weights.
 const POINTS: usize = 256;
+/// Pieces that a small problem is cut into, at least.
+const ITEMS: usize = 8;
 /// Below so many channels a tap is too short a sum for its pointers.
 const GATHER_BELOW: usize = 16;
 
@@ -29,6 +32,8 @@ pub(super) struct Dense {
     group: [usize; 2],
     /// Bands that one block covers.
     bands: usize,
+    /// Panels of weights that a thread meets a block with: all, but where there are few blocks.
+    panels: usize,
     tile: Tile,
     gather: bool,
 }
@@ -47,6 +52,7 @@ struct Part<'a> {
     grid: &'a Grid,
     group: usize,
     bands: Range<usize>,
+    panels: Range<usize>,
 }
 
 /// The pixel of the source that a grid point's taps are relative to. It need not lie in the image.
@@ -98,46 +104,40 @@ impl Dense {
         let points = pass.grids[0].columns.size;
         let all = pass.batch * pass.bands_per_image() * points;
         // Small problems are cut finer, so that several threads find work.
-        let bands = (all / 8).clamp(32, POINTS).div_ceil(points);
+        let bands = (all / ITEMS).clamp(32, POINTS).div_ceil(points);
         let gather = group[0] < GATHER_BELOW && !pass.is_plain();
-        Self { groups, group, bands, tile: Tile::for_columns(isa, group[1]), gather, pass }
+        let tile = Tile::for_columns(isa, group[1]);
+        let blocks = (pass.batch * pass.bands_per_image()).div_ceil(bands).max(1);
+        let panels = group[1].div_ceil(tile.columns()).div_ceil(ITEMS.div_ceil(blocks));
+        Self { groups, group, bands, panels, tile, gather, pass }
     }
 
     /// Target = convolution of source, finished by the epilogue.
     pub fn run(&self, operands: Operands<'_>, target: &mut [f32], scratch: &mut Scratch) {
+        if self.pass.grids.iter().any(|grid| grid.taps() == 0) {
+            // No tap reaches the pixels of that phase.
+            target.par_chunks_mut(POINTS * POINTS).for_each(|part| part.fill(0.0));
+        }
         let each = apart(self.memory());
-        let total = self.pass.batch * self.pass.bands_per_image();
-        let blocks = total.div_ceil(self.bands);
-        let mut rest = target;
-        let items = (0..blocks).map(|block| {
-            let bands = block * self.bands..((block + 1) * self.bands).min(total);
-            let len = self.pass.band_start(bands.end) - self.pass.band_start(bands.start);
-            let (part, after) = std::mem::take(&mut rest).split_at_mut(len);
-            rest = after;
-            (bands, part)
-        });
-        let memory = scratch.take(count(blocks) * each);
-        share(items, memory, each, |(bands, target), memory| {
-            self.run_block(operands, bands, target, memory)
+        let panels = even_pieces(0..self.group[1].div_ceil(self.tile.columns()), self.panels);
+        let blocks = even_pieces(0..self.pass.batch * self.pass.bands_per_image(), self.bands);
+        let items =
+            blocks.flat_map(|bands| panels.clone().map(move |panels| (bands.clone(), panels)));
+        let memory = scratch.take(count(items.clone().count()) * each);
+        let target = SharedMut::new(target);
+        share(items, memory, each, |(bands, panels), memory| {
+            self.run_block(operands, [bands, panels], target, memory)
         });
     }
 
+    /// Computes some bands of the target, or the columns of these that some panels of weights make.
     fn run_block(
         &self,
         operands: Operands<'_>,
-        bands: Range<usize>,
-        target: &mut [f32],
+        [bands, panels]: [Range<usize>; 2],
+        target: SharedMut<'_>,
         memory: &mut [f32],
     ) {
-        if self.has_empty_phase() {
-            // Its pixels, and the gaps between phases, stay so.
-            match operands.epilogue.bias {
-                Some(bias) => target
-                    .chunks_exact_mut(bias.len())
-                    .for_each(|pixel| pixel.copy_from_slice(bias)),
-                None => target.fill(0.0),
-            }
-        }
         let mut tiles = Tiles::default();
         let mut weights = operands.weights;
         for grid in self.pass.grids.iter().filter(|grid| grid.taps() > 0) {
@@ -149,6 +149,7 @@ impl Dense {
                     grid,
                     group,
                     bands: bands.clone(),
+                    panels: panels.clone(),
                 };
                 let all = self.points(grid, &bands);
                 for start in all.clone().step_by(POINTS) {
@@ -169,7 +170,7 @@ impl Dense {
         &self,
         part: &Part<'_>,
         points: Range<usize>,
-        target: &mut [f32],
+        target: SharedMut<'_>,
         zeros: &mut [f32],
         tiles: &mut Tiles,
     ) {
@@ -213,7 +214,7 @@ impl Dense {
         &self,
         part: &Part<'_>,
         points: Range<usize>,
-        target: &mut [f32],
+        target: SharedMut<'_>,
         patches: &mut [f32],
         tiles: &mut Tiles,
     ) {
@@ -228,7 +229,13 @@ impl Dense {
     }
 
     /// Cuts points into tiles and finds their pixels in the source and in a block of the target.
-    fn place(&self, part: &Part<'_>, points: Range<usize>, target: &mut [f32], tiles: &mut Tiles) {
+    fn place(
+        &self,
+        part: &Part<'_>,
+        points: Range<usize>,
+        target: SharedMut<'_>,
+        tiles: &mut Tiles,
+    ) {
         tiles.clear();
         tiles.points.extend(self.tile.cut(points.clone()));
         let ([_, width, channels], grid) = (self.pass.target, part.grid);
@@ -236,8 +243,8 @@ impl Dense {
         let [row_spread, column_spread] = self.pass.spread;
         let group = part.group * self.group[1];
         let start = self.pass.band_start(part.bands.start);
-        // One pointer for all: taking part of a slice anew would end what the others may do.
-        let (first, len) = (target.as_mut_ptr(), target.len());
+        let len = self.pass.band_start(part.bands.end) - start;
+        let first = target.range(start, len);
         for [image, row, column] in grid.positions(points) {
             let y = image * self.pass.target[0] + row * row_spread + grid.rows.first;
             let x = column * column_spread + grid.columns.first;
@@ -260,9 +267,9 @@ impl Dense {
         let kernels = dot_kernels(self.tile);
         let panel_len = part.grid.taps() * self.group[0] * self.tile.columns();
         let (epilogue, bounds) = (part.operands.epilogue, part.operands.epilogue.bounds());
-        for (panel, column) in
-            part.operands.weights.chunks_exact(panel_len).zip((0..).step_by(self.tile.columns()))
-        {
+        let panels = part.operands.weights.chunks_exact(panel_len);
+        let panels = panels.zip((0..).step_by(self.tile.columns()));
+        for (panel, column) in panels.skip(part.panels.start).take(part.panels.len()) {
             let columns = self.tile.columns().min(outputs - column);
             let bias = epilogue.bias.map_or(ptr::null(), |bias| {
                 bias[part.group * outputs + column..][..columns].as_ptr()
@@ -284,8 +291,8 @@ impl Dense {
                     bounds,
                 };
                 // SAFETY: `rows` holds a pointer per tap and point to `depth` values of the source, of
-                // zeros or of patches; `out` one per point to all columns of its pixel, in the block's own
-                // part of the target, and `residual`, if any, to as many; a tap's weights lie inside the panel. The plan's CPU is this one.
+                // zeros or of patches; `out` one per point to all columns of its pixel, which no other
+                // block and panel writes, and `residual`, if any, to as many; a tap's weights lie inside the panel. The plan's CPU is this one.
                 unsafe { kernels[points.len() - 1](&job) };
                 rows = &rows[taps * points.len()..];
                 offsets = &offsets[taps..];
@@ -293,11 +300,6 @@ impl Dense {
                 residual = residual.get(points.len()..).unwrap_or_default();
             }
         }
-    }
-
-    /// Whether some target pixels are reached by no tap.
-    fn has_empty_phase(&self) -> bool {
-        self.pass.grids.iter().any(|grid| grid.taps() == 0)
     }
 
     /// The grid points of a phase within some bands, in reading order. A phase may lack the last row.

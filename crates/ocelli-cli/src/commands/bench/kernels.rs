@@ -8,7 +8,7 @@ use ocelli::kernels::activation::Activation;
 use ocelli::kernels::norm::{self, Grads};
 use ocelli::kernels::pool::{self, PoolShape};
 use ocelli::kernels::testing::fill;
-use ocelli::kernels::{Conv, ConvShape, Epilogue, Form, Padding, Scratch, isa, peak};
+use ocelli::kernels::{Algorithm, Conv, ConvShape, Epilogue, Form, Padding, Scratch, isa, peak};
 use ocelli::models::Model;
 
 use super::{Subject, milliseconds, time};
@@ -23,8 +23,11 @@ use crate::tables::table;
 pub struct KernelBench {
     #[command(flatten)]
     subject: Subject,
+    /// Every convolution as it is defined, without Winograd
+    #[arg(long)]
+    precise: bool,
     /// Seconds for each measurement
-    #[arg(long, default_value_t = 0.3, value_name = "S")]
+    #[arg(long, default_value_t = 0.3, value_name = "S", allow_negative_numbers = true)]
     seconds: f64,
     /// Only layers whose path contains this
     #[arg(long, value_name = "TEXT")]
@@ -71,7 +74,7 @@ impl KernelBench {
         let mut rows = Vec::new();
         for work in works(&graph, self.subject.batch_size) {
             if self.layer.as_ref().is_none_or(|text| work.layer.contains(text)) {
-                rows.extend(work.measure(budget, &peaks)?);
+                rows.extend(work.measure(budget, self.precise, &peaks)?);
             }
         }
         let headings = ["layer", "times", "shape", "path", "pass", "ms", "rate", "share"];
@@ -151,37 +154,38 @@ fn kind(graph: &Graph, node: &Node, batch: usize) -> Option<Kind> {
 }
 
 impl Work {
-    fn measure(&self, budget: Duration, peaks: &Peaks) -> anyhow::Result<Vec<Vec<String>>> {
+    fn measure(
+        &self,
+        budget: Duration,
+        precise: bool,
+        peaks: &Peaks,
+    ) -> anyhow::Result<Vec<Vec<String>>> {
         match self.kind {
-            Kind::Conv(shape, first) => self.conv(shape, first, budget, peaks),
+            Kind::Conv(shape, first) => {
+                let algorithm = Algorithm::precise(&shape);
+                let plan =
+                    if precise { Conv::plan_as(shape, algorithm) } else { Conv::plan(shape) };
+                Ok(self.conv(&plan?, first, budget, peaks))
+            }
             Kind::Norm(size) => Ok(self.norm(size, budget, peaks)),
             Kind::MaxPool(shape) => Ok(self.max_pool(&shape, budget, peaks)),
         }
     }
 
-    fn conv(
-        &self,
-        shape: ConvShape,
-        first: bool,
-        budget: Duration,
-        peaks: &Peaks,
-    ) -> anyhow::Result<Vec<Vec<String>>> {
-        let plan = Conv::plan(shape)?;
+    fn conv(&self, plan: &Conv, first: bool, budget: Duration, peaks: &Peaks) -> Vec<Vec<String>> {
+        let shape = *plan.shape();
         let (x, w, dy) = (fill(shape.x_len(), 1), fill(shape.w_len(), 2), fill(shape.y_len(), 3));
         let [mut y, mut dx, mut dw] = [dy.len(), x.len(), w.len()].map(|len| vec![0.0; len]);
         let scratch = &mut Scratch::new();
-        // Packing counts: a training step packs anew.
-        let forward = time(budget, || {
-            let packed = plan.pack(Form::Forward, &w);
-            plan.forward(&x, &packed, Epilogue::default(), &mut y, scratch);
-        });
+        // A training step packs both anew, an engine once.
+        let [packed, back] = [Form::Forward, Form::BackwardInput].map(|form| plan.pack(form, &w));
+        let pack = time(budget, || drop(plan.pack(Form::Forward, &w)));
+        let epilogue = Epilogue::default();
+        let forward = time(budget, || plan.forward(&x, &packed, epilogue, &mut y, scratch));
         let mut passes = vec![("forward", forward)];
         if !first {
-            let input = time(budget, || {
-                let packed = plan.pack(Form::BackwardInput, &w);
-                plan.backward_input(&dy, &packed, &mut dx, scratch);
-            });
-            passes.push(("dx", input));
+            let dx = time(budget, || plan.backward_input(&dy, &back, &mut dx, scratch));
+            passes.push(("dx", dx));
         }
         passes.push(("dw", time(budget, || plan.backward_weight(&x, &dy, &mut dw, scratch))));
         let operations = (2 * shape.y_len() * shape.w_len() / shape.out_channels) as f64;
@@ -192,7 +196,11 @@ impl Work {
             kernel[0], kernel[1], stride[0]
         );
         let rate = |time: Duration| (operations / time.as_secs_f64(), peaks.operations, "GF/s");
-        Ok(self.rows(&text, &path, &passes, rate))
+        let mut rows = self.rows(&text, &path, &passes, rate);
+        let bytes = (2 * shape.w_len() * size_of::<f32>()) as f64;
+        let rate = |time: Duration| (bytes / time.as_secs_f64(), peaks.copying, "GB/s");
+        rows.extend(self.rows(&text, &path, &[("pack", pack)], rate));
+        rows
     }
 
     fn norm(

@@ -3,7 +3,7 @@
 use super::frame::{Frame, Grid};
 use super::input::{Images, ToPoints, transform_data};
 use super::kernel::{Expand, Panel, expand};
-use super::memory::{Layout, SharedMut};
+use super::memory::Layout;
 use super::output::{FromPoints, transform_outputs};
 use super::prefetch::{For, Prefetch};
 use super::tiles::{Block, Tiling};
@@ -12,7 +12,7 @@ use crate::conv::dense::Operands;
 use crate::conv::{ConvShape, Epilogue, Form};
 use crate::isa::Isa;
 use crate::register::{Rows, Tile, even_pieces, lanes, rows_kernels};
-use crate::workers::{apart, count, share};
+use crate::workers::{SharedMut, apart, count, share};
 use rayon::prelude::*;
 use std::ops::Range;
 

@@ -1,10 +1,11 @@
-//! From pixels to points: the transforms of the tiles of x and of dy.
+//! From pixels to points: the transforms of the tiles of x and of dy.use crate::workers::SharedMut;
 
 use super::frame::Grid;
-use super::memory::{Layout, SharedMut};
+use super::memory::Layout;
 use super::points::{F42, F43, F44, Family, Transforms, by_family, by_size};
 use super::tiles::Block;
 use crate::simd::{Vector, for_each_isa};
+use crate::workers::SharedMut;
 
 /// Images that tiles are read from.
 #[derive(Clone, Copy)]

@@ -1,7 +1,6 @@
 //! Buffers in the transformed domain.
 
 use super::points::Family;
-use std::marker::PhantomData;
 
 /// Elements of a cache line. One more of them per point keeps the streams of a transform from falling
 /// into the same sets of the L1 cache.
@@ -43,32 +42,5 @@ impl Layout {
     #[inline(always)]
     pub fn at(&self, tile: usize, channel: usize) -> usize {
         (channel / self.width * self.tiles + tile) * self.width + channel % self.width
-    }
-}
-
-/// A buffer that several threads write at once, each its own elements.
-#[derive(Clone, Copy)]
-pub(super) struct SharedMut<'a> {
-    start: *mut f32,
-    len: usize,
-    buffer: PhantomData<&'a mut [f32]>,
-}
-
-// SAFETY: it only hands out pointers, and only from a borrow that no one else has.
-unsafe impl Send for SharedMut<'_> {}
-// SAFETY: as above.
-unsafe impl Sync for SharedMut<'_> {}
-
-impl<'a> SharedMut<'a> {
-    pub fn new(buffer: &'a mut [f32]) -> Self {
-        Self { start: buffer.as_mut_ptr(), len: buffer.len(), buffer: PhantomData }
-    }
-
-    /// A pointer for writing `len` elements from `at` on. Who writes through it must be the only one to use
-    /// those elements.
-    #[inline(always)]
-    pub fn range(&self, at: usize, len: usize) -> *mut f32 {
-        assert!(at <= self.len && len <= self.len - at, "beyond the end of a shared buffer");
-        self.start.wrapping_add(at)
     }
 }

@@ -1,11 +1,12 @@
 //! From points to pixels: the transform of products to the tiles of the target.
 
 use super::frame::Grid;
-use super::memory::{Layout, SharedMut};
+use super::memory::Layout;
 use super::points::{F42, F43, F44, Family, Transforms, by_family, by_size};
 use super::tiles::{Block, Run};
 use crate::conv::Epilogue;
 use crate::simd::{Vector, for_each_isa};
+use crate::workers::SharedMut;
 use std::ops::Range;
 use std::ptr;
 

@@ -1,10 +1,10 @@
 //! From sums of products at the points to the gradient of the weights.
 
 use super::frame::Frame;
-use super::memory::SharedMut;
 use super::points::{F42, F43, F44, Family, Transforms, by_family};
 use crate::isa::Isa;
 use crate::simd::{Vector, for_each_isa};
+use crate::workers::SharedMut;
 use std::ops::Range;
 
 /// Most channels that are finished at once.

@@ -5,14 +5,14 @@
 
 use super::frame::{Frame, Grid};
 use super::input::{Images, ToPoints, transform_data, transform_gradient};
-use super::memory::{LINE, Layout, SharedMut};
+use super::memory::{LINE, Layout};
 use super::sums::{CHANNELS, Sums};
 use super::tiles::{Block, Tiling};
 use crate::Scratch;
 use crate::conv::ConvShape;
 use crate::isa::Isa;
 use crate::register::{Outer, Tile, even_pieces, outer_kernels};
-use crate::workers::{apart, count, share};
+use crate::workers::{SharedMut, apart, count, share};
 use std::ops::Range;
 
 /// Most output channels and input channels of a block of sums.
