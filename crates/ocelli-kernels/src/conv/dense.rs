@@ -35,7 +35,18 @@ pub(super) struct Dense {
     /// Panels of weights that a thread meets a block with: all, but where there are few blocks.
     panels: usize,
     tile: Tile,
-    gather: bool,
+    reading: Reading,
+}
+
+/// How tiles read the source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reading {
+    /// As the matrix that it is: a grid point is a pixel of the source and one of the target.
+    Rows,
+    /// Through a pointer per tap and point.
+    Pixels,
+    /// From patches, which are gathered first.
+    Patches,
 }
 
 /// What a convolution reads, and how its sums are finished.
@@ -105,11 +116,15 @@ impl Dense {
         let all = pass.batch * pass.bands_per_image() * points;
         // Small problems are cut finer, so that several threads find work.
         let bands = (all / ITEMS).clamp(32, POINTS).div_ceil(points);
-        let gather = group[0] < GATHER_BELOW && !pass.is_plain();
+        let reading = match group[0] {
+            _ if pass.is_plain() => Reading::Rows,
+            0..GATHER_BELOW => Reading::Patches,
+            _ => Reading::Pixels,
+        };
         let tile = Tile::for_columns(isa, group[1]);
         let blocks = (pass.batch * pass.bands_per_image()).div_ceil(bands).max(1);
         let panels = group[1].div_ceil(tile.columns()).div_ceil(ITEMS.div_ceil(blocks));
-        Self { groups, group, bands, panels, tile, gather, pass }
+        Self { groups, group, bands, panels, tile, reading, pass }
     }
 
     /// Target = convolution of source, finished by the epilogue.
@@ -154,14 +169,43 @@ impl Dense {
                 let all = self.points(grid, &bands);
                 for start in all.clone().step_by(POINTS) {
                     let points = start..(start + POINTS).min(all.end);
-                    if self.gather {
-                        self.gather(&part, points, target, memory, &mut tiles);
-                    } else {
-                        self.point(&part, points, target, memory, &mut tiles);
+                    match self.reading {
+                        Reading::Rows => self.rows(&part, points, target, &mut tiles),
+                        Reading::Pixels => self.point(&part, points, target, memory, &mut tiles),
+                        Reading::Patches => self.gather(&part, points, target, memory, &mut tiles),
                     }
                     self.multiply(&part, &tiles);
                 }
             }
+        }
+    }
+
+    /// Tiles that read rows of the source as they stand.
+    fn rows(
+        &self,
+        part: &Part<'_>,
+        points: Range<usize>,
+        target: SharedMut<'_>,
+        tiles: &mut Tiles,
+    ) {
+        tiles.clear();
+        tiles.points.extend(self.tile.cut(points.clone()));
+        tiles.taps.resize(tiles.points.len(), 1);
+        tiles.offsets.resize(tiles.points.len(), 0);
+        // The elements of these points, and where each row of the group begins.
+        let span = |width: usize| points.start * width..points.end * width;
+        let starts = |width: usize, group: usize| {
+            (0..points.len()).map(move |point| point * width + part.group * group)
+        };
+        let [[_, _, inputs], [_, _, outputs]] = [self.pass.source, self.pass.target];
+        let source = part.operands.source[span(inputs)].as_ptr();
+        tiles.rows.extend(starts(inputs, self.group[0]).map(|at| source.wrapping_add(at)));
+        let to = target.range(span(outputs).start, span(outputs).len());
+        tiles.out.extend(starts(outputs, self.group[1]).map(|at| to.wrapping_add(at)));
+        if let Some(residual) = part.operands.epilogue.residual {
+            let residual = residual[span(outputs)].as_ptr();
+            let starts = starts(outputs, self.group[1]);
+            tiles.residual.extend(starts.map(|at| residual.wrapping_add(at)));
         }
     }
 
@@ -263,7 +307,8 @@ impl Dense {
     /// Sums up all tiles, panel by panel.
     fn multiply(&self, part: &Part<'_>, tiles: &Tiles) {
         let outputs = self.group[1];
-        let depth = self.group[0] * if self.gather { part.grid.taps() } else { 1 };
+        let taps = if self.reading == Reading::Patches { part.grid.taps() } else { 1 };
+        let depth = self.group[0] * taps;
         let kernels = dot_kernels(self.tile);
         let panel_len = part.grid.taps() * self.group[0] * self.tile.columns();
         let (epilogue, bounds) = (part.operands.epilogue, part.operands.epilogue.bounds());
@@ -292,7 +337,8 @@ impl Dense {
                 };
                 // SAFETY: `rows` holds a pointer per tap and point to `depth` values of the source, of
                 // zeros or of patches; `out` one per point to all columns of its pixel, which no other
-                // block and panel writes, and `residual`, if any, to as many; a tap's weights lie inside the panel. The plan's CPU is this one.
+                // block and panel writes, and `residual`, if any, to as many; a tap's weights lie inside
+                // the panel. The plan's CPU is this one.
                 unsafe { kernels[points.len() - 1](&job) };
                 rows = &rows[taps * points.len()..];
                 offsets = &offsets[taps..];
@@ -314,7 +360,11 @@ impl Dense {
     /// Values of working memory for one thread: patches, or a pixel of zeros.
     fn memory(&self) -> usize {
         let taps = self.pass.grids.iter().map(Grid::taps).max().unwrap_or(0);
-        self.group[0] * if self.gather { POINTS * taps } else { 1 }
+        match self.reading {
+            Reading::Rows => 0,
+            Reading::Pixels => self.group[0],
+            Reading::Patches => self.group[0] * POINTS * taps,
+        }
     }
 
     /// Values of the packed weights of a phase and group.
