@@ -59,11 +59,10 @@ impl Fusion<'_> {
         let writer = |value: &usize| self.writer(*value, |kind| takes(kind, &node.op));
         // Of two, the one that stands later: the other's result is there when it runs.
         let Some(at) = inputs.iter().filter_map(writer).max() else { return Ok(None) };
-        if matches!(node.op, Op::Add) && inputs[0] == inputs[1] {
-            return Ok(None);
-        }
         let affine = match &node.op {
-            Op::BatchNorm { .. } => Some(self.affine(&node.op)?),
+            Op::BatchNorm { weight, bias, mean, var, eps } => {
+                Some(self.affine([weight, bias, mean, var], *eps)?)
+            }
             _ => None,
         };
         let Some(mut step) = self.steps[at].take() else { return Ok(None) };
@@ -123,8 +122,9 @@ impl Fusion<'_> {
                 bias: self.bias(bias)?,
                 ..Filters::pixel(channels, self.graph.shape(node.output)[0])
             }),
-            Op::BatchNorm { .. } => {
-                Kind::Conv(Filters::of_affine(&self.affine(&node.op)?, [height, width, channels]))
+            Op::BatchNorm { weight, bias, mean, var, eps } => {
+                let affine = self.affine([weight, bias, mean, var], *eps)?;
+                Kind::Conv(Filters::of_affine(&affine, [height, width, channels]))
             }
             Op::Activation(act) => Kind::Activation(activation(*act)),
             Op::MaxPool { kernel, stride, padding, ceil_mode } => Kind::MaxPool(PoolShape {
@@ -163,14 +163,9 @@ impl Fusion<'_> {
         })
     }
 
-    fn affine(&self, op: &Op) -> Result<Affine, InferError> {
-        match op {
-            Op::BatchNorm { weight, bias, mean, var, eps } => {
-                let [weight, bias, mean, var] = [weight, bias, mean, var].map(|n| self.weight(n));
-                Ok(Affine::of_norm(weight?, bias?, mean?, var?, *eps))
-            }
-            _ => Ok(Affine { scale: Vec::new(), shift: Vec::new() }),
-        }
+    fn affine(&self, names: [&String; 4], eps: f32) -> Result<Affine, InferError> {
+        let [weight, bias, mean, var] = names.map(|name| self.weight(name));
+        Ok(Affine::of_norm(weight?, bias?, mean?, var?, eps))
     }
 
     fn bias(&self, name: &Option<String>) -> Result<Option<Vec<f32>>, InferError> {
