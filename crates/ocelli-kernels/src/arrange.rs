@@ -1,4 +1,4 @@
-//! Rearranging channels, and numbers per channel: nothing is computed but products.
+//! Rearranging channels, numbers per channel, and sums.
 
 use rayon::prelude::*;
 
@@ -35,9 +35,9 @@ pub fn concat(parts: &[&[f32]], channels: &[usize], y: &mut [f32]) {
 pub fn split(y: &[f32], total: usize, from: std::ops::Range<usize>, x: &mut [f32]) {
     let width = from.len();
     assert_eq!(y.len() / total.max(1) * width, x.len(), "split: length of x");
-    for (x, y) in x.chunks_exact_mut(width.max(1)).zip(y.chunks_exact(total.max(1))) {
-        x.copy_from_slice(&y[from.clone()]);
-    }
+    let pixels = x.par_chunks_mut(width.max(1)).zip(y.par_chunks(total.max(1)));
+    let pixels = pixels.with_min_len((BLOCK / total.max(1)).max(1));
+    pixels.for_each(|(x, y)| x.copy_from_slice(&y[from.clone()]));
 }
 
 /// y = x with channels of zeros before and after its own: `[before, within, after]` of them.
@@ -52,6 +52,17 @@ pub fn pad_channels(x: &[f32], [before, within, after]: [usize; 3], y: &mut [f32
         y[..before].fill(0.0);
         y[before..before + within].copy_from_slice(x);
         y[before + within..].fill(0.0);
+    });
+}
+
+/// sum += x.
+///
+/// # Panics
+/// When the lengths differ.
+pub fn add(sum: &mut [f32], x: &[f32]) {
+    assert_eq!(sum.len(), x.len(), "add: lengths");
+    sum.par_chunks_mut(BLOCK).zip(x.par_chunks(BLOCK)).for_each(|(sum, x)| {
+        sum.iter_mut().zip(x).for_each(|(sum, x)| *sum += x);
     });
 }
 
@@ -113,6 +124,13 @@ mod tests {
         let mut back = [0.0; 4];
         split(&y, 3, 0..2, &mut back);
         assert_eq!(back, a);
+    }
+
+    #[test]
+    fn sums_of_more_than_one_block() {
+        let mut sum = vec![1.0; BLOCK + 3];
+        add(&mut sum, &vec![2.0; BLOCK + 3]);
+        assert!(sum.iter().all(|&value| value == 3.0));
     }
 
     #[test]

@@ -50,10 +50,11 @@ impl Pool {
     }
 
     /// Gives back memory of sizes that are not asked for any more, so that never much more is held than was
-    /// needed at once.
+    /// needed at once. Half as much more: sizes have their peaks at different times of a step, and what is
+    /// given back too soon is mapped anew in every step.
     fn make_room(&mut self, len: usize) {
         let most = self.most_lent.max(self.lent + len);
-        while self.kept + self.lent + len > most + most / 4 {
+        while self.kept + self.lent + len > most + most / 2 {
             let Some((size, mut buffers)) = self.free.pop_last() else { return };
             buffers.pop();
             self.kept -= size;

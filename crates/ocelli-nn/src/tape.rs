@@ -13,6 +13,7 @@ use std::time::Instant;
 
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Tensor, Var};
+use ocelli_kernels::arrange;
 
 use crate::clock::Clock;
 use crate::memory::{Buffer, unshared};
@@ -126,7 +127,7 @@ impl Gradients {
     pub fn add_shared(&mut self, index: usize, gradient: &Arc<Buffer>) {
         match &mut self.slots[index] {
             Some(sum) => {
-                unshared(sum).iter_mut().zip(gradient.iter()).for_each(|(sum, g)| *sum += g);
+                arrange::add(unshared(sum), gradient);
             }
             empty => *empty = Some(gradient.clone()),
         }
