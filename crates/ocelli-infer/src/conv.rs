@@ -2,7 +2,7 @@
 
 use ocelli_kernels::activation::Activation;
 use ocelli_kernels::norm::Affine;
-use ocelli_kernels::{Conv, ConvShape, Form, Packed, Padding, ShapeError};
+use ocelli_kernels::{Conv, ConvShape, Form, Packed, ShapeError};
 
 /// Images of a large batch.
 const MANY: usize = 64;
@@ -24,37 +24,16 @@ pub(crate) struct Filters {
 }
 
 impl Filters {
-    /// Filters of single pixels, still without weights.
-    pub fn pixel(in_channels: usize, out_channels: usize) -> Self {
-        Self {
-            shape: ConvShape {
-                batch: 1,
-                height: 1,
-                width: 1,
-                in_channels,
-                out_channels,
-                kernel: [1, 1],
-                stride: [1, 1],
-                padding: Padding::default(),
-                dilation: [1, 1],
-                groups: 1,
-            },
-            weight: Vec::new(),
-            bias: None,
-            act: Activation::Identity,
-            residual: false,
-        }
-    }
-
     /// Nothing but scale and shift, on images `[H, W, C]`.
     pub fn of_affine(affine: &Affine, [height, width, channels]: [usize; 3]) -> Self {
         let to_f32 = |values: &[f64]| values.iter().map(|&value| value as f32).collect();
-        let pixel = Self::pixel(channels, channels);
+        let pixel = ConvShape::pixel(1, channels, channels);
         Self {
-            shape: ConvShape { height, width, groups: channels, ..pixel.shape },
+            shape: ConvShape { height, width, groups: channels, ..pixel },
             weight: to_f32(&affine.scale),
             bias: Some(to_f32(&affine.shift)),
-            ..pixel
+            act: Activation::Identity,
+            residual: false,
         }
     }
 

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use ocelli_graph::Graph;
 use ocelli_kernels::{Algorithm, Conv};
 
-use crate::fuse::{fuse, hwc};
+use crate::fuse::fuse;
 use crate::memory::Memory;
+use crate::shapes::hwc;
 use crate::step::{Kind, Step};
 use crate::{InferError, Workspace};
 
@@ -83,7 +84,7 @@ impl Engine {
         images: &[f32],
         workspace: &'w mut Workspace,
     ) -> Result<&'w [f32], InferError> {
-        self.run_with(images, workspace, |_, step| step())
+        self.run_with(images, workspace, |_, _, step| step())
     }
 
     /// Runs and takes the time of every step.
@@ -95,28 +96,28 @@ impl Engine {
         images: &[f32],
         workspace: &mut Workspace,
     ) -> Result<Vec<StepTime>, InferError> {
-        let mut times = vec![Duration::ZERO; self.steps.len()];
-        self.run_with(images, workspace, |i, step| {
-            let start = Instant::now();
-            step();
-            times[i] += start.elapsed();
-        })?;
-        let plans = self.plans(1)?;
-        let steps = self.steps.iter().zip(plans.iter()).zip(times);
-        let described = steps.map(|((step, plan), time)| StepTime {
+        let untimed = |step: &Step| StepTime {
             name: step.name.clone(),
             kind: step.kind.name(),
-            algorithm: plan.as_ref().map(Conv::algorithm),
-            time,
-        });
-        Ok(described.collect())
+            algorithm: None,
+            time: Duration::ZERO,
+        };
+        let mut times: Vec<StepTime> = self.steps.iter().map(untimed).collect();
+        self.run_with(images, workspace, |i, plan, step| {
+            let start = Instant::now();
+            step();
+            times[i].time += start.elapsed();
+            times[i].algorithm = plan.map(Conv::algorithm);
+        })?;
+        Ok(times)
     }
 
+    /// Runs; `each` is called with every step's number and plan, and has to run it.
     fn run_with<'w>(
         &self,
         images: &[f32],
         workspace: &'w mut Workspace,
-        mut each: impl FnMut(usize, &mut dyn FnMut()),
+        mut each: impl FnMut(usize, Option<&Conv>, &mut dyn FnMut()),
     ) -> Result<&'w [f32], InferError> {
         let [height, width, channels] = self.input;
         let size = self.sizes[0].max(1);
@@ -134,7 +135,7 @@ impl Engine {
                     let step = &self.steps[i];
                     let (inputs, y) = self.operands(step, images, values, &part, all);
                     let plan = plans[i].as_ref();
-                    each(i, &mut || step.kind.run(part.len(), plan, &inputs, y, scratch));
+                    each(i, plan, &mut || step.kind.run(part.len(), plan, &inputs, y, scratch));
                 }
             }
         }

@@ -10,10 +10,11 @@ use ocelli_graph::{self as graph, Graph, Node, Op};
 use ocelli_kernels::activation::Activation;
 use ocelli_kernels::norm::Affine;
 use ocelli_kernels::pool::{Divisor, PoolShape};
-use ocelli_kernels::{ConvShape, Padding, layout};
+use ocelli_kernels::{ConvShape, layout};
 
 use crate::InferError;
 use crate::conv::Filters;
+use crate::shapes::{conv_shape, hwc, pool_shape};
 use crate::step::{Kind, Step};
 
 /// Finds the values of a weight by its name.
@@ -95,62 +96,17 @@ impl Fusion<'_> {
         let shape = |index: usize| hwc(self.graph.shape(node.inputs[index]));
         let [height, width, channels] = shape(0);
         Ok(match &node.op {
-            Op::Conv { weight, bias, kernel, stride, padding, dilation, groups } => {
-                let out_channels = self.graph.shape(node.output)[0];
-                let sizes = [out_channels, channels / groups, kernel[0], kernel[1]];
-                Kind::Conv(Filters {
-                    shape: ConvShape {
-                        batch: 1,
-                        height,
-                        width,
-                        in_channels: channels,
-                        out_channels,
-                        kernel: *kernel,
-                        stride: *stride,
-                        padding: self::padding(padding),
-                        dilation: *dilation,
-                        groups: *groups,
-                    },
-                    weight: layout::oihw_to_ohwi(self.weight(weight)?, sizes),
-                    bias: self.bias(bias)?,
-                    act: Activation::Identity,
-                    residual: false,
-                })
-            }
-            Op::Linear { weight, bias } => Kind::Conv(Filters {
-                weight: self.weight(weight)?.to_vec(),
-                bias: self.bias(bias)?,
-                ..Filters::pixel(channels, self.graph.shape(node.output)[0])
-            }),
+            Op::Conv { .. } | Op::Linear { .. } => Kind::Conv(self.filters(node)?),
             Op::BatchNorm { weight, bias, mean, var, eps } => {
                 let affine = self.affine([weight, bias, mean, var], *eps)?;
                 Kind::Conv(Filters::of_affine(&affine, [height, width, channels]))
             }
             Op::Activation(act) => Kind::Activation(activation(*act)),
-            Op::MaxPool { kernel, stride, padding, ceil_mode } => Kind::MaxPool(PoolShape {
-                batch: 1,
-                height,
-                width,
-                channels,
-                kernel: *kernel,
-                stride: *stride,
-                padding: self::padding(padding),
-                ceil_mode: *ceil_mode,
-            }),
-            Op::AveragePool { kernel, stride, padding, ceil_mode, count_include_pad } => {
-                let shape = PoolShape {
-                    batch: 1,
-                    height,
-                    width,
-                    channels,
-                    kernel: *kernel,
-                    stride: *stride,
-                    padding: self::padding(padding),
-                    ceil_mode: *ceil_mode,
-                };
-                let divisor = if *count_include_pad { Divisor::Padded } else { Divisor::Valid };
-                Kind::AveragePool(shape, divisor)
+            Op::MaxPool { .. } => Kind::MaxPool(self.pool(node)),
+            Op::AveragePool { count_include_pad: true, .. } => {
+                Kind::AveragePool(self.pool(node), Divisor::Padded)
             }
+            Op::AveragePool { .. } => Kind::AveragePool(self.pool(node), Divisor::Valid),
             Op::GlobalAveragePool => Kind::GlobalAveragePool(height * width),
             Op::Flatten => Kind::Flatten([height, width, channels]),
             Op::Add => Kind::Add(Activation::Identity),
@@ -168,8 +124,27 @@ impl Fusion<'_> {
         Ok(Affine::of_norm(weight?, bias?, mean?, var?, eps))
     }
 
-    fn bias(&self, name: &Option<String>) -> Result<Option<Vec<f32>>, InferError> {
-        name.as_ref().map(|name| Ok(self.weight(name)?.to_vec())).transpose()
+    fn filters(&self, node: &Node) -> Result<Filters, InferError> {
+        let shape = conv_shape(self.graph, node);
+        let Some(shape) = shape else { unreachable!("{} is no convolution", node.name) };
+        let ConvShape { in_channels, out_channels, kernel: [rows, columns], groups, .. } = shape;
+        let sizes = [out_channels, in_channels / groups, rows, columns];
+        let weights = node.op.weights().into_iter().map(|name| self.weight(name));
+        let weights = weights.collect::<Result<Vec<_>, _>>()?;
+        Ok(Filters {
+            shape,
+            weight: layout::oihw_to_ohwi(weights[0], sizes),
+            bias: weights.get(1).map(|bias| bias.to_vec()),
+            act: Activation::Identity,
+            residual: false,
+        })
+    }
+
+    fn pool(&self, node: &Node) -> PoolShape {
+        match pool_shape(self.graph, node) {
+            Some(shape) => shape,
+            None => unreachable!("{} is no pool", node.name),
+        }
     }
 
     fn weight(&self, name: &str) -> Result<&[f32], InferError> {
@@ -194,19 +169,6 @@ fn takes(kind: &Kind<Filters>, op: &Op) -> bool {
         }
         _ => false,
     }
-}
-
-/// A shape of one image, channels last.
-pub(crate) fn hwc(shape: &[usize]) -> [usize; 3] {
-    match *shape {
-        [channels, height, width] => [height, width, channels],
-        _ => [1, 1, shape.iter().product()],
-    }
-}
-
-fn padding(padding: &graph::Padding) -> Padding {
-    let graph::Padding { top, bottom, left, right } = *padding;
-    Padding { top, bottom, left, right }
 }
 
 fn activation(act: graph::Activation) -> Activation {

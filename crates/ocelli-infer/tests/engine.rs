@@ -6,6 +6,7 @@ mod reference;
 
 use ocelli_graph::{Activation, Graph, Op, Padding, ValueId};
 use ocelli_infer::{Engine, InferError, Workspace};
+use ocelli_kernels::Algorithm;
 use ocelli_kernels::layout::nchw_to_nhwc;
 use ocelli_kernels::testing::{fill, relative_error, with_threads};
 use reference::Weights;
@@ -86,6 +87,18 @@ impl Network {
         self.push(Op::Activation(act), &[x])
     }
 
+    /// Convolution, norm and activation.
+    fn brick(
+        &mut self,
+        x: ValueId,
+        [out, kernel, stride, groups]: [usize; 4],
+        act: Activation,
+    ) -> ValueId {
+        let y = self.conv(x, out, kernel, stride, groups);
+        let y = self.norm(y);
+        self.act(y, act)
+    }
+
     fn engine(&self) -> Result<Engine, InferError> {
         Engine::new(&self.graph, &|name| self.weights.get(name).map(Vec::as_slice))
     }
@@ -125,9 +138,7 @@ impl Network {
 fn a_residual_block_is_three_convolutions() {
     let mut net = Network::new([5, 9, 7]);
     let x = net.graph.input();
-    let y = net.conv(x, 8, 3, 2, 1);
-    let y = net.norm(y);
-    let y = net.act(y, Activation::Relu);
+    let y = net.brick(x, [8, 3, 2, 1], Activation::Relu);
     let y = net.conv(y, 8, 3, 1, 1);
     let y = net.norm(y);
     // The shortcut comes last: the block's second convolution has to wait for it, or it for that.
@@ -174,12 +185,8 @@ fn the_inverted_residual_with_squeeze_and_excite() {
     let mut net = Network::new([3, 12, 10]);
     let x = net.graph.input();
     let stem = net.conv(x, 16, 3, 2, 1);
-    let y = net.conv(stem, 40, 1, 1, 1);
-    let y = net.norm(y);
-    let y = net.act(y, Activation::Relu6);
-    let y = net.conv(y, 40, 3, 1, 40);
-    let y = net.norm(y);
-    let y = net.act(y, Activation::Relu6);
+    let y = net.brick(stem, [40, 1, 1, 1], Activation::Relu6);
+    let y = net.brick(y, [40, 3, 1, 40], Activation::Relu6);
     let gate = net.push(Op::GlobalAveragePool, &[y]);
     let gate = net.linear(gate, 10);
     let gate = net.act(gate, Activation::Relu);
@@ -242,6 +249,21 @@ fn the_number_of_threads_changes_no_bit() {
     let run = || engine.run(&images, &mut Workspace::new()).unwrap().to_vec();
     let one = with_threads(1, run);
     assert!([2, 3].into_iter().all(|threads| with_threads(threads, run) == one));
+}
+
+#[test]
+fn a_profile_names_the_algorithm_that_ran() {
+    let mut net = Network::new([16, 7, 7]);
+    let x = net.graph.input();
+    let y = net.conv(x, 16, 3, 1, 1);
+    net.graph.set_output(y);
+    let engine = net.engine().unwrap();
+    // The four tiles of one image are too few for Winograd.
+    for (batch, wanted) in [(1, Algorithm::Direct), (4, Algorithm::Winograd)] {
+        let images = vec![1.0; batch * 7 * 7 * 16];
+        let profile = engine.profile(&images, &mut Workspace::new()).unwrap();
+        assert_eq!(profile[0].algorithm, Some(wanted));
+    }
 }
 
 #[test]

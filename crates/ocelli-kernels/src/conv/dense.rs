@@ -99,6 +99,12 @@ impl Tiles {
         out.clear();
         residual.clear();
     }
+
+    /// Each point is one row, which meets all weights of a panel.
+    fn one_tap(&mut self) {
+        self.taps.resize(self.points.len(), 1);
+        self.offsets.resize(self.points.len(), 0);
+    }
 }
 
 impl Dense {
@@ -188,10 +194,8 @@ impl Dense {
         target: SharedMut<'_>,
         tiles: &mut Tiles,
     ) {
-        tiles.clear();
-        tiles.points.extend(self.tile.cut(points.clone()));
-        tiles.taps.resize(tiles.points.len(), 1);
-        tiles.offsets.resize(tiles.points.len(), 0);
+        self.cut(points.clone(), tiles);
+        tiles.one_tap();
         // The elements of these points, and where each row of the group begins.
         let span = |width: usize| points.start * width..points.end * width;
         let starts = |width: usize, group: usize| {
@@ -268,8 +272,13 @@ impl Dense {
         from.gather(part.operands.source, points.clone(), 0..part.grid.taps(), patches, depth);
         self.place(part, points.clone(), target, tiles);
         tiles.rows.extend(patches.chunks_exact(depth).take(points.len()).map(<[f32]>::as_ptr));
-        tiles.taps.resize(tiles.points.len(), 1);
-        tiles.offsets.resize(tiles.points.len(), 0);
+        tiles.one_tap();
+    }
+
+    /// Cuts points into tiles, about which nothing else is known yet.
+    fn cut(&self, points: Range<usize>, tiles: &mut Tiles) {
+        tiles.clear();
+        tiles.points.extend(self.tile.cut(points));
     }
 
     /// Cuts points into tiles and finds their pixels in the source and in a block of the target.
@@ -280,8 +289,7 @@ impl Dense {
         target: SharedMut<'_>,
         tiles: &mut Tiles,
     ) {
-        tiles.clear();
-        tiles.points.extend(self.tile.cut(points.clone()));
+        self.cut(points.clone(), tiles);
         let ([_, width, channels], grid) = (self.pass.target, part.grid);
         let [source_height, source_width, source_channels] = self.pass.source;
         let [row_spread, column_spread] = self.pass.spread;

@@ -32,6 +32,22 @@ pub struct ConvShape {
 }
 
 impl ConvShape {
+    /// A linear layer: a 1 x 1 kernel on images of one pixel.
+    pub fn pixel(batch: usize, in_channels: usize, out_channels: usize) -> Self {
+        Self {
+            batch,
+            height: 1,
+            width: 1,
+            in_channels,
+            out_channels,
+            kernel: [1, 1],
+            stride: [1, 1],
+            padding: Padding::default(),
+            dilation: [1, 1],
+            groups: 1,
+        }
+    }
+
     /// Whether some convolution has this shape.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! Fully connected layer.
 
 use ocelli_graph::Op;
-use ocelli_kernels::{ConvShape, Padding};
+use ocelli_kernels::ConvShape;
 
 use crate::ops::{Filters, conv};
 use crate::{Activation, Block, Error, Feature, Init, Kind, Layout, Pass, Result, Scope};
@@ -62,18 +62,7 @@ impl Block for Linear {
             ));
         }
         // A convolution of one pixel.
-        let shape = ConvShape {
-            batch,
-            height: 1,
-            width: 1,
-            in_channels: *in_features,
-            out_channels: *out_features,
-            kernel: [1; 2],
-            stride: [1; 2],
-            padding: Padding::default(),
-            dilation: [1; 2],
-            groups: 1,
-        };
+        let shape = ConvShape::pixel(batch, *in_features, *out_features);
         let y = conv(path, x, filters, shape, Activation::Identity, pass)?;
         let y = y.reshaped(&[batch, *out_features]);
         pass.emit(path, &[x], &filters.params(), y, || Op::Linear {

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use clap::Args;
 use ocelli::graph::{Graph, Node, Op};
+use ocelli::infer::shapes::{conv_shape, hwc, pool_shape};
 use ocelli::kernels::activation::Activation;
 use ocelli::kernels::norm::{self, Grads};
 use ocelli::kernels::pool::{self, PoolShape};
 use ocelli::kernels::testing::fill;
-use ocelli::kernels::{Algorithm, Conv, ConvShape, Epilogue, Form, Padding, Scratch, isa, peak};
+use ocelli::kernels::{Algorithm, Conv, ConvShape, Epilogue, Form, Scratch, isa, peak};
 use ocelli::models::Model;
 
 use super::{Subject, milliseconds, time};
@@ -100,55 +101,17 @@ fn works(graph: &Graph, batch: usize) -> Vec<Work> {
 }
 
 fn kind(graph: &Graph, node: &Node, batch: usize) -> Option<Kind> {
-    let size = |shape: &[usize]| match *shape {
-        [channels, height, width] => [height, width, channels],
-        _ => [1, 1, shape.iter().product()],
-    };
-    let [height, width, channels] = size(graph.shape(node.inputs[0]));
-    let out_channels = size(graph.shape(node.output))[2];
-    let pixel = ConvShape {
-        batch,
-        height,
-        width,
-        in_channels: channels,
-        out_channels,
-        kernel: [1, 1],
-        stride: [1, 1],
-        padding: Padding::default(),
-        dilation: [1, 1],
-        groups: 1,
-    };
-    let padding = |p: &ocelli::graph::Padding| Padding {
-        top: p.top,
-        bottom: p.bottom,
-        left: p.left,
-        right: p.right,
-    };
+    if let Some(shape) = conv_shape(graph, node) {
+        return Some(Kind::Conv(ConvShape { batch, ..shape }, node.inputs[0] == graph.input()));
+    }
     match &node.op {
-        Op::Conv { kernel, stride, padding: p, dilation, groups, .. } => {
-            let [kernel, stride, dilation] = [*kernel, *stride, *dilation];
-            let shape = ConvShape {
-                kernel,
-                stride,
-                dilation,
-                padding: padding(p),
-                groups: *groups,
-                ..pixel
-            };
-            Some(Kind::Conv(shape, node.inputs[0] == graph.input()))
+        Op::BatchNorm { .. } => {
+            let [height, width, channels] = hwc(graph.shape(node.output));
+            Some(Kind::Norm([batch * height * width, channels]))
         }
-        Op::Linear { .. } => Some(Kind::Conv(pixel, false)),
-        Op::BatchNorm { .. } => Some(Kind::Norm([batch * height * width, channels])),
-        Op::MaxPool { kernel, stride, padding: p, ceil_mode } => Some(Kind::MaxPool(PoolShape {
-            batch,
-            height,
-            width,
-            channels,
-            kernel: *kernel,
-            stride: *stride,
-            padding: padding(p),
-            ceil_mode: *ceil_mode,
-        })),
+        Op::MaxPool { .. } => {
+            pool_shape(graph, node).map(|shape| Kind::MaxPool(PoolShape { batch, ..shape }))
+        }
         _ => None,
     }
 }
