@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use candle_core::Tensor;
-use candle_core::backprop::GradStore;
 use indexmap::IndexMap;
 use ocelli_core::random::{Purpose, Stream, key_of};
 use ocelli_graph::Op;
@@ -14,7 +13,7 @@ use crate::feature::Origin;
 use crate::memory::Buffer;
 use crate::record::Recorder;
 use crate::tape::{Backward, Gradients, Tape};
-use crate::{Error, Feature, Param, Result};
+use crate::{Error, Feature, Param, ParamGradients, Result};
 
 /// Whether a network learns or answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,7 +168,7 @@ impl Pass {
     ///
     /// # Errors
     /// Where the loss is no scalar, or an operation of candle on the way has no gradient.
-    pub fn backward(&mut self, loss: &Tensor) -> Result<GradStore> {
+    pub fn backward(&mut self, loss: &Tensor) -> Result<ParamGradients> {
         self.tape.backward(loss.backward()?, self.clock.as_mut())
     }
 

@@ -12,12 +12,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use candle_core::backprop::GradStore;
-use candle_core::{Device, Tensor, Var};
+use candle_core::{Tensor, Var};
 use ocelli_kernels::arrange;
 
 use crate::clock::Clock;
 use crate::memory::{Buffer, unshared};
-use crate::{Param, Result};
+use crate::{Param, ParamGradients, Result};
 
 /// Given the gradient of what an operation made, adds to the gradients of what it read.
 pub(crate) type Backward = Box<dyn FnOnce(&Arc<Buffer>, &mut Gradients) -> Result<()> + Send>;
@@ -72,10 +72,14 @@ impl Tape {
     }
 
     /// Goes back over all that was remembered, from gradients that candle found; the tape is empty then.
-    pub fn backward(&self, found: GradStore, mut clock: Option<&mut Clock>) -> Result<GradStore> {
+    pub fn backward(
+        &self,
+        found: GradStore,
+        mut clock: Option<&mut Clock>,
+    ) -> Result<ParamGradients> {
         let Entries { backwards, leaves } = std::mem::take(&mut *self.entries());
         let slots = backwards.iter().map(|_| None).collect();
-        let mut gradients = Gradients { slots, leaves, store: GradStore::default() };
+        let mut gradients = Gradients { slots, leaves, params: ParamGradients::default() };
         gradients.absorb(found)?;
         for (index, backward) in backwards.into_iter().enumerate().rev() {
             // What no gradient reached did not contribute to the loss.
@@ -87,7 +91,7 @@ impl Tape {
                 }
             }
         }
-        Ok(gradients.store)
+        Ok(gradients.params)
     }
 }
 
@@ -112,7 +116,7 @@ pub(crate) struct Gradients {
     slots: Vec<Option<Arc<Buffer>>>,
     leaves: Vec<(usize, Var)>,
     /// Those of parameters.
-    store: GradStore,
+    params: ParamGradients,
 }
 
 impl Gradients {
@@ -134,17 +138,8 @@ impl Gradients {
     }
 
     /// Adds to the gradient of a parameter: `write` overwrites all its values.
-    pub fn add_param(&mut self, param: &Param, write: impl FnOnce(&mut [f32])) -> Result<()> {
-        let Some(key) = param.tracked() else { return Ok(()) };
-        let mut gradient = vec![0.0; param.len()];
-        write(&mut gradient);
-        let gradient = Tensor::from_vec(gradient, key.shape(), &Device::Cpu)?;
-        let sum = match self.store.remove(key) {
-            Some(before) => (before + gradient)?,
-            None => gradient,
-        };
-        self.store.insert(key, sum);
-        Ok(())
+    pub fn add_param(&mut self, param: &Param, write: impl FnOnce(&mut [f32])) {
+        self.params.add(param, write);
     }
 
     /// Takes over what candle found: gradients of leaves are ours to follow, the others of parameters.
@@ -157,7 +152,6 @@ impl Gradients {
             }
         }
         self.leaves = leaves;
-        self.store.extend(found)?;
-        Ok(())
+        self.params.absorb(&found)
     }
 }

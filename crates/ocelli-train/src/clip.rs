@@ -1,10 +1,8 @@
 //! Keeps gradients short.
 
-use candle_core::backprop::GradStore;
-use ocelli_nn::Param;
+use ocelli_nn::{Param, ParamGradients};
 
 use crate::TrainError;
-use crate::optim::with_values;
 
 /// Scales all gradients by `min(1, max_norm / (norm + 1e-6))`, `norm` being their length as one vector
 /// (Pascanu et al. 2013, arXiv:1211.5063); the same as PyTorch's `clip_grad_norm_`, with the sum in f64.
@@ -14,15 +12,13 @@ use crate::optim::with_values;
 /// Where a gradient is not finite; names its parameter, and no gradient is changed.
 pub fn clip_gradients(
     params: &[Param],
-    gradients: &mut GradStore,
+    gradients: &mut ParamGradients,
     max_norm: f64,
 ) -> Result<f64, TrainError> {
     let mut total = 0.0;
     for param in params {
-        let Some(gradient) = param.tracked().and_then(|tensor| gradients.get(tensor)) else {
-            continue;
-        };
-        let squares = with_values(gradient, |values| Ok(sum_of_squares(values)))?;
+        let Some(gradient) = gradients.get(param) else { continue };
+        let squares = sum_of_squares(gradient);
         // Squares of finite f32 cannot overflow an f64, so this finds each NaN and infinity.
         if !squares.is_finite() {
             let what = "not finite: try a lower learning rate".to_string();
@@ -33,9 +29,9 @@ pub fn clip_gradients(
     let norm = total.sqrt();
     let scale = max_norm / (norm + 1e-6);
     if scale < 1.0 {
-        for tensor in params.iter().filter_map(Param::tracked) {
-            if let Some(gradient) = gradients.remove(tensor) {
-                gradients.insert(tensor, gradient.affine(scale, 0.0)?);
+        for param in params {
+            for value in gradients.get_mut(param).into_iter().flatten() {
+                *value = (f64::from(*value) * scale) as f32;
             }
         }
     }
@@ -63,7 +59,7 @@ mod tests {
     use super::*;
 
     /// One parameter per gradient, and the gradients as a backward pass leaves them.
-    fn store(gradients: &[Vec<f32>]) -> (Vec<Param>, GradStore) {
+    fn store(gradients: &[Vec<f32>]) -> (Vec<Param>, ParamGradients) {
         let store = ParamStore::new(0);
         let mut loss = Tensor::zeros((), candle_core::DType::F32, &Device::Cpu).unwrap();
         for (index, gradient) in gradients.iter().enumerate() {
@@ -76,13 +72,11 @@ mod tests {
             let term = (param.tensor() * gradient).unwrap().sum_all().unwrap();
             loss = (loss + term).unwrap();
         }
-        (store.all(), loss.backward().unwrap())
+        (store.all(), ParamGradients::from_candle(&loss.backward().unwrap()).unwrap())
     }
 
-    fn values(params: &[Param], gradients: &GradStore) -> Vec<Vec<f32>> {
-        let value =
-            |param: &Param| gradients.get(param.tracked().unwrap()).unwrap().to_vec1().unwrap();
-        params.iter().map(value).collect()
+    fn values(params: &[Param], gradients: &ParamGradients) -> Vec<Vec<f32>> {
+        params.iter().map(|param| gradients.get(param).unwrap().to_vec()).collect()
     }
 
     #[test]

@@ -3,10 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use candle_core::backprop::GradStore;
 use ocelli_core::files::{create_folder, write_whole};
 use ocelli_core::{Batch, BatchSource};
-use ocelli_nn::{Classifier, Param, Pass, cross_entropy, images};
+use ocelli_nn::{Classifier, Param, ParamGradients, Pass, cross_entropy, images};
 
 use crate::checkpoint::broken;
 use crate::report::EpochRecord;
@@ -329,16 +328,15 @@ impl<'a> Trainer<'a> {
 
 /// Every trainable parameter must have a finite gradient: a layer that cuts the graph would else go
 /// unnoticed.
-fn check_gradients(params: &[Param], gradients: &GradStore) -> Result<(), TrainError> {
+fn check_gradients(params: &[Param], gradients: &ParamGradients) -> Result<(), TrainError> {
     for param in params {
         let wrong = |what: &str| TrainError::Gradient {
             name: param.name().to_string(),
             what: what.to_string(),
         };
-        let gradient = param.tracked().and_then(|tensor| gradients.get(tensor));
+        let gradient = gradients.get(param);
         let gradient = gradient.ok_or_else(|| wrong("missing: no gradient reaches it"))?;
-        let values: Vec<f32> = gradient.flatten_all()?.to_vec1()?;
-        if !values.iter().all(|value| value.is_finite()) {
+        if !gradient.iter().all(|value| value.is_finite()) {
             return Err(wrong("not finite"));
         }
     }

@@ -381,12 +381,12 @@ impl Dense {
     }
 
     /// Weights `[O, kH, kW, I]` in the order [`run`](Self::run) reads them: per phase and group panels
-    /// [taps, source channels, columns of the tile], filled up with zeros.
-    pub fn pack(&self, form: Form, shape: &ConvShape, w: &[f32]) -> Vec<f32> {
+    /// [taps, source channels, columns of the tile], filled up with zeros. `packed` is empty or was packed before.
+    pub fn pack(&self, form: Form, shape: &ConvShape, w: &[f32], packed: &mut Vec<f32>) {
         let [inputs, outputs] = self.group;
         let (kernel_taps, columns) = (shape.kernel[0] * shape.kernel[1], self.tile.columns());
         let all: usize = self.pass.grids.iter().map(|grid| self.packed_len(grid)).sum();
-        let mut packed = vec![0.0; all * self.groups];
+        packed.resize(all * self.groups, 0.0);
         let mut rows = packed.chunks_exact_mut(columns);
         for grid in &self.pass.grids {
             for g in 0..self.groups {
@@ -411,6 +411,5 @@ impl Dense {
                 }
             }
         }
-        packed
     }
 }

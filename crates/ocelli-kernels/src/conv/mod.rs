@@ -159,23 +159,38 @@ impl Conv {
     /// # Panics
     /// If `w` has not [`ConvShape::w_len`] elements.
     pub fn pack(&self, form: Form, w: &[f32]) -> Packed {
+        let mut packed = Packed { form, key: self.key(form), data: Vec::new() };
+        self.repack(w, &mut packed);
+        packed
+    }
+
+    /// Packs other weights in the memory of weights that this plan [accepts](Self::accepts).
+    ///
+    /// # Panics
+    /// If it does not accept them, or `w` has not [`ConvShape::w_len`] elements.
+    pub fn repack(&self, w: &[f32], packed: &mut Packed) {
+        self.check_packed(packed, packed.form);
         assert_eq!(w.len(), self.shape.w_len(), "length of w for {:?}", self.shape);
-        let data = match (&self.kernel, form) {
-            (Kernel::Dense { forward, .. }, Form::Forward) => forward.pack(form, &self.shape, w),
+        let Packed { form, data, .. } = packed;
+        match (&self.kernel, *form) {
+            (Kernel::Dense { forward, .. }, Form::Forward) => {
+                forward.pack(*form, &self.shape, w, data)
+            }
             (
                 Kernel::Dense { backward, .. } | Kernel::Stem { backward, .. },
                 Form::BackwardInput,
-            ) => backward.pack(form, &self.shape, w),
-            (Kernel::Depthwise { forward, .. }, Form::Forward) => forward.pack(&self.shape, w),
+            ) => backward.pack(*form, &self.shape, w, data),
+            (Kernel::Depthwise { forward, .. }, Form::Forward) => {
+                forward.pack(&self.shape, w, data)
+            }
             (Kernel::Depthwise { backward, .. }, Form::BackwardInput) => {
-                backward.pack(&self.shape, w)
+                backward.pack(&self.shape, w, data)
             }
             (Kernel::Winograd { forward, .. } | Kernel::Stem { forward, .. }, Form::Forward) => {
-                forward.pack(w)
+                forward.pack(w, data)
             }
-            (Kernel::Winograd { backward, .. }, Form::BackwardInput) => backward.pack(w),
-        };
-        Packed { form, key: self.key(form), data }
+            (Kernel::Winograd { backward, .. }, Form::BackwardInput) => backward.pack(w, data),
+        }
     }
 
     /// Whether this plan reads weights packed so, perhaps by a plan for another batch or image size.

@@ -6,7 +6,7 @@ use ocelli_kernels::activation::Activation;
 use ocelli_kernels::testing::{
     conv_backward_input, conv_backward_weight, conv_forward, fill, relative_error, widen,
 };
-use ocelli_kernels::{Algorithm, Conv, ConvShape, Epilogue, Form, Scratch, isa};
+use ocelli_kernels::{Algorithm, Conv, ConvShape, Epilogue, Form, Packed, Scratch, isa};
 
 /// All results of one convolution.
 #[derive(Debug, PartialEq)]
@@ -49,19 +49,26 @@ pub fn run(conv: &Conv, data: &Data, scratch: &mut Scratch) -> Passes {
         dw: nan(shape.w_len()),
     };
     scratch.take(1000).fill(f32::NAN);
-    let weights = conv.pack(Form::Forward, &data.w);
+    let weights = packed(conv, Form::Forward, &data.w);
     let epilogue = Epilogue::bias(Some(&data.bias));
     conv.forward(&data.x, &weights, epilogue, &mut passes.y, scratch);
     let epilogue = Epilogue { residual: Some(&data.residual), act: Activation::Relu6, ..epilogue };
     conv.forward(&data.x, &weights, epilogue, &mut passes.finished, scratch);
     conv.backward_input(
         &data.dy,
-        &conv.pack(Form::BackwardInput, &data.w),
+        &packed(conv, Form::BackwardInput, &data.w),
         &mut passes.dx,
         scratch,
     );
     conv.backward_weight(&data.x, &data.dy, &mut passes.dw, scratch);
     passes
+}
+
+/// Weights packed where others were packed before.
+fn packed(conv: &Conv, form: Form, w: &[f32]) -> Packed {
+    let mut packed = conv.pack(form, &vec![f32::NAN; w.len()]);
+    conv.repack(w, &mut packed);
+    packed
 }
 
 /// The largest error of any pass of a plan against the definition.

@@ -9,20 +9,20 @@ use super::with_scratch;
 use crate::memory::Buffer;
 use crate::{Error, Feature, Param, Pass, Precision, Result};
 
-/// The weights of a layer, and their packed forms. Those hold for one version of the weight: a frozen one
+/// The weights of a layer, and their packed forms. Each holds for one version of the weight: a frozen one
 /// packs once, a trained one once a step.
 #[derive(Debug)]
 pub(crate) struct Filters {
     pub weight: Param,
     pub bias: Option<Param>,
-    packed: Arc<Mutex<Forms>>,
+    packed: Arc<Mutex<Vec<Versioned>>>,
 }
 
-#[derive(Debug, Default)]
-struct Forms {
-    version: u64,
-    packed: Vec<Arc<Packed>>,
-}
+/// A packed form, and the version of the weight that it was made of.
+type Versioned = (u64, Arc<Packed>);
+
+/// Packed forms that are kept at a time: both directions of two plans.
+const FORMS: usize = 4;
 
 impl Filters {
     pub fn new(weight: Param, bias: Option<Param>) -> Self {
@@ -43,18 +43,25 @@ impl Filters {
     /// The weight packed for a plan.
     fn packed(&self, plan: &Conv, form: Form) -> Result<Arc<Packed>> {
         let mut forms = self.packed.lock().unwrap_or_else(PoisonError::into_inner);
-        let version = self.weight.version();
-        if forms.version != version {
-            *forms = Forms { version, packed: Vec::new() };
+        let now = self.weight.version();
+        let fits = |packed: &Packed| packed.form() == form && plan.accepts(packed);
+        let Some((version, packed)) = forms.iter_mut().find(|(_, packed)| fits(packed)) else {
+            if forms.len() == FORMS {
+                forms.remove(0);
+            }
+            let packed = Arc::new(self.weight.with(|w| plan.pack(form, w))?);
+            forms.push((now, packed.clone()));
+            return Ok(packed);
+        };
+        if *version != now {
+            // In the same memory: fresh pages cost more than the packing.
+            match Arc::get_mut(packed) {
+                Some(packed) => self.weight.with(|w| plan.repack(w, packed))?,
+                None => *packed = Arc::new(self.weight.with(|w| plan.pack(form, w))?),
+            }
+            *version = now;
         }
-        if let Some(packed) =
-            forms.packed.iter().find(|packed| packed.form() == form && plan.accepts(packed))
-        {
-            return Ok(packed.clone());
-        }
-        let packed = Arc::new(self.weight.with(|w| plan.pack(form, w))?);
-        forms.packed.push(packed.clone());
-        Ok(packed)
+        Ok(packed.clone())
     }
 }
 
@@ -110,10 +117,10 @@ pub(crate) fn conv(
             if learns {
                 gradients.add_param(&filters.weight, |dw| {
                     with_scratch(|scratch| plan.backward_weight(&values, dy, dw, scratch));
-                })?;
+                });
             }
             if let Some(bias) = &bias {
-                gradients.add_param(bias, |db| sum_rows(dy, db.len(), db))?;
+                gradients.add_param(bias, |db| sum_rows(dy, db.len(), db));
             }
             if let Some(input) = input {
                 let packed = filters.packed(&plan, Form::BackwardInput)?;

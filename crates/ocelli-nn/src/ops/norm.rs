@@ -124,7 +124,7 @@ impl Way {
         }
         for (param, gradient) in [(&self.gamma, d_gamma), (&self.beta, d_beta)] {
             if let Some(gradient) = gradient {
-                gradients.add_param(param, |slot| slot.copy_from_slice(&gradient))?;
+                gradients.add_param(param, |slot| slot.copy_from_slice(&gradient));
             }
         }
         Ok(())

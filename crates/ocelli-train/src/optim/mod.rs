@@ -5,9 +5,7 @@ mod rules;
 
 use std::collections::BTreeMap;
 
-use candle_core::backprop::GradStore;
-use candle_core::{Storage, Tensor};
-use ocelli_nn::{DiskTensor, Kind, Param};
+use ocelli_nn::{DiskTensor, Kind, Param, ParamGradients};
 
 pub use self::config::{Adam, AdamW, OptimizerConfig, Sgd};
 use self::rules::{AdamStep, SgdStep};
@@ -49,13 +47,13 @@ impl Optimizer {
     pub fn step(
         &mut self,
         params: &[Param],
-        gradients: &GradStore,
+        gradients: &ParamGradients,
         rate: impl Fn(&Param) -> f64,
     ) -> Result<(), TrainError> {
         let mut stepped = false;
         for param in params {
-            if let Some(gradient) = param.tracked().and_then(|tensor| gradients.get(tensor)) {
-                with_values(gradient, |gradient| self.step_one(param, gradient, rate(param)))?;
+            if let Some(gradient) = gradients.get(param) {
+                self.step_one(param, gradient, rate(param))?;
                 stepped = true;
             }
         }
@@ -231,19 +229,6 @@ fn adam_step(
 
 fn mismatch(reason: String) -> TrainError {
     TrainError::Mismatch(format!("{reason}; resume with the recipe of the run folder"))
-}
-
-/// Reads a tensor's values where they lie, or from a copy where they do not lie in one piece of CPU memory.
-pub(crate) fn with_values<T>(
-    tensor: &Tensor,
-    read: impl FnOnce(&[f32]) -> Result<T, TrainError>,
-) -> Result<T, TrainError> {
-    let (storage, layout) = tensor.storage_and_layout();
-    if let (Storage::Cpu(cpu), Some((start, end))) = (&*storage, layout.contiguous_offsets()) {
-        return read(&cpu.as_slice::<f32>()?[start..end]);
-    }
-    drop(storage);
-    read(&tensor.flatten_all()?.to_vec1::<f32>()?)
 }
 
 #[cfg(test)]

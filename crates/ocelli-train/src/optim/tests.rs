@@ -1,4 +1,4 @@
-use candle_core::Device;
+use candle_core::{Device, Tensor};
 use ocelli_nn::{Init, Layout, ParamStore};
 use serde_json::Value;
 
@@ -38,9 +38,10 @@ fn param(values: &[f32], kind: Kind) -> Param {
 }
 
 /// The store that a backward pass leaves whose gradient is the one given.
-fn gradients(param: &Param, gradient: &[f32]) -> GradStore {
+fn gradients(param: &Param, gradient: &[f32]) -> ParamGradients {
     let gradient = Tensor::new(gradient, &Device::Cpu).unwrap();
-    (param.tensor() * gradient).unwrap().sum_all().unwrap().backward().unwrap()
+    let loss = (param.tensor() * gradient).unwrap().sum_all().unwrap();
+    ParamGradients::from_candle(&loss.backward().unwrap()).unwrap()
 }
 
 fn take_step(optimizer: &mut Optimizer, param: &Param, gradient: &[f32], rate: f64) {

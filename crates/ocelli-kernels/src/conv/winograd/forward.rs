@@ -112,18 +112,17 @@ impl Winograd {
     }
 
     /// Weights `[O, K, K, C]` in the order that the schedule reads.
-    pub fn pack(&self, w: &[f32]) -> Vec<f32> {
+    pub fn pack(&self, w: &[f32], packed: &mut Vec<f32>) {
         let panel = self.panel;
         let len = match self.schedule {
             Schedule::Blocks => panel.len(),
             Schedule::Panels => panel.taps_len(),
         };
-        let mut packed = vec![0.0; panel.count() * len];
+        packed.resize(panel.count() * len, 0.0);
         packed.par_chunks_exact_mut(len).enumerate().for_each(|(i, out)| match self.schedule {
             Schedule::Blocks => self.pack_points(w, i, out),
             Schedule::Panels => panel.gather(w, i, 0..panel.channels[0], out),
         });
-        packed
     }
 
     /// The weights of a panel at all points, a few source channels at a time.

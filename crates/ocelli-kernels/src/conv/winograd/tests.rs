@@ -36,12 +36,12 @@ fn passes(shape: &ConvShape, isa: Isa, schedule: Schedule) -> [Vec<f32>; 3] {
     let mut scratch = Scratch::new();
     scratch.take(1 << 16).fill(f32::NAN);
     let forward = Winograd::forward(isa, shape).with_schedule(schedule);
-    let weights = forward.pack(&w);
+    let weights = packed(&forward, &w);
     let operands =
         Operands { source: &x, weights: &weights, epilogue: Epilogue::bias(Some(&bias)) };
     forward.run(operands, &mut y, &mut scratch);
     let backward = Winograd::backward_input(isa, shape).with_schedule(schedule);
-    let weights = backward.pack(&w);
+    let weights = packed(&backward, &w);
     backward.run(
         Operands { source: &dy, weights: &weights, epilogue: Epilogue::default() },
         &mut dx,
@@ -185,7 +185,7 @@ fn what_is_not_finite_reaches_its_outputs() {
         x[0] = bad;
         let plan = Winograd::forward(detected(), &shape);
         let mut y = vec![0.0; shape.y_len()];
-        let weights = plan.pack(&w);
+        let weights = packed(&plan, &w);
         let operands = Operands { source: &x, weights: &weights, epilogue: Epilogue::default() };
         plan.run(operands, &mut y, &mut Scratch::new());
         assert!(y[..2 * shape.out_channels].iter().all(|y| !y.is_finite()));
@@ -207,4 +207,10 @@ proptest! {
         let error = errors(&shape, std::iter::once(detected()));
         prop_assert!(error < 5e-5, "error {error:e}");
     }
+}
+
+fn packed(plan: &Winograd, w: &[f32]) -> Vec<f32> {
+    let mut packed = Vec::new();
+    plan.pack(w, &mut packed);
+    packed
 }
