@@ -16,6 +16,7 @@ pub mod pool;
 mod register;
 mod scratch;
 mod simd;
+mod source;
 pub mod testing;
 mod workers;
 
@@ -23,3 +24,4 @@ pub use conv::{Algorithm, Conv, ConvShape, Epilogue, Form, Packed, sum_rows};
 pub use error::ShapeError;
 pub use padding::Padding;
 pub use scratch::Scratch;
+pub use source::Source;

@@ -4,7 +4,7 @@ use ocelli_kernels::Padding;
 use ocelli_kernels::activation::{self, Activation};
 use ocelli_kernels::isa::{Isa, current, limit};
 use ocelli_kernels::loss::{CrossEntropy, Targets, cross_entropy};
-use ocelli_kernels::norm::{self, Grads};
+use ocelli_kernels::norm::{Grads, Mask, Moments, Norm};
 use ocelli_kernels::pool::{self, PoolShape};
 use ocelli_kernels::testing::fill;
 
@@ -18,15 +18,18 @@ fn norm_and_its_gradients() -> Vec<f32> {
     let [mut y, mut dx, mut dresidual] = [(); 3].map(|()| vec![0.0; len]);
     let mut dgamma = vec![0.0; CHANNELS];
     let act = Activation::Relu6;
-    let saved = norm::forward_train(&x, &gamma, &beta, Some(&residual), act, 1e-5, &mut y);
-    let grads = Grads {
-        x: Some(&mut dx),
-        gamma: Some(&mut dgamma),
-        beta: None,
-        residual: Some(&mut dresidual),
-    };
-    norm::backward_train(&dy, &x, &gamma, &saved, grads);
-    [y, dx, dresidual, dgamma, saved.mean, saved.var].concat()
+    let norm = Norm::of_batch(&Moments::new(&x, CHANNELS), &gamma, &beta, act, 1e-5);
+    let mask = norm.forward(&x, Some(&residual), &mut y);
+    let grads =
+        Grads { gamma: Some(&mut dgamma), beta: None, residual: Some(&mut dresidual) };
+    let gradient = norm.backward(&dy, &x, &mask, grads);
+    gradient.write(&dresidual, &x, &mut dx);
+    // Without a residual, what lets gradients through is known from x.
+    let alone = norm.backward(&dy, &x, &Mask::default(), Grads::default());
+    let mut dx_alone = vec![0.0; len];
+    alone.write(&dy, &x, &mut dx_alone);
+    let statistics = [norm.mean().to_vec(), norm.var().to_vec()].concat();
+    [y, dx, dresidual, dgamma, dx_alone, statistics].concat()
 }
 
 fn pools_losses_and_activations() -> Vec<f32> {

@@ -5,7 +5,7 @@
 use ocelli_kernels::Padding;
 use ocelli_kernels::activation::{self, Activation};
 use ocelli_kernels::loss::{CrossEntropy, Targets, cross_entropy};
-use ocelli_kernels::norm::{self, Grads};
+use ocelli_kernels::norm::{Grads, Moments, Norm};
 use ocelli_kernels::pool::{self, Divisor, PoolShape};
 use ocelli_kernels::testing::relative_error;
 use serde_json::Value;
@@ -75,34 +75,25 @@ fn norms() {
             ["x", "gamma", "beta", "mean", "var", "dy"].map(|name| floats(&case, name));
         let residual = optional(&case, "residual");
         let mut y = vec![0.0; x.len()];
-        let saved = if train {
-            norm::forward_train(&x, &gamma, &beta, residual.as_deref(), act, 1e-5, &mut y)
+        let norm = if train {
+            Norm::of_batch(&Moments::new(&x, gamma.len()), &gamma, &beta, act, 1e-5)
         } else {
-            norm::forward_eval_saved(
-                &x,
-                &gamma,
-                &beta,
-                &mean,
-                &var,
-                residual.as_deref(),
-                act,
-                1e-5,
-                &mut y,
-            )
+            Norm::given(&mean, &var, &gamma, &beta, act, 1e-5)
         };
-        assert_close(&saved.mean, &case, "mean", 1e-6);
-        assert_close(&saved.var, &case, "var", 1e-6);
+        let mask = norm.forward(&x, residual.as_deref(), &mut y);
+        assert_close(norm.mean(), &case, "mean", 1e-6);
+        assert_close(norm.var(), &case, "var", 1e-6);
         assert_close(&y, &case, "y", 3e-6);
         let [mut dx, mut dresidual] = [(); 2].map(|()| vec![0.0; x.len()]);
         let [mut dgamma, mut dbeta] = [(); 2].map(|()| vec![0.0; gamma.len()]);
-        let backward = if train { norm::backward_train } else { norm::backward_eval };
         let grads = Grads {
-            x: Some(&mut dx),
             gamma: Some(&mut dgamma),
             beta: Some(&mut dbeta),
             residual: residual.is_some().then_some(&mut dresidual),
         };
-        backward(&dy, &x, &gamma, &saved, grads);
+        let gradient = norm.backward(&dy, &x, &mask, grads);
+        let g = if residual.is_some() { &dresidual } else { &dy };
+        gradient.write(g, &x, &mut dx);
         assert_close(&dx, &case, "dx", 1e-5);
         assert_close(&dgamma, &case, "dgamma", 1e-5);
         assert_close(&dbeta, &case, "dbeta", 1e-5);

@@ -1,12 +1,14 @@
 //! What flows between layers.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use candle_core::{Device, Tensor};
 use ocelli_graph::ValueId;
+use ocelli_kernels::Source;
 
 use crate::memory::Buffer;
 use crate::tape::Node;
+use crate::values::Values;
 use crate::{Error, Result};
 
 /// A feature map `[N, H, W, C]` or vector `[N, C]` between two layers, and its place in the pass: on its tape
@@ -14,7 +16,9 @@ use crate::{Error, Result};
 #[derive(Clone, Debug)]
 pub struct Feature {
     dims: Vec<usize>,
-    values: Arc<Buffer>,
+    values: Values,
+    /// The same as numbers, once someone has asked for them.
+    written: Arc<OnceLock<Arc<Buffer>>>,
     pub(crate) origin: Origin,
     value: Option<ValueId>,
 }
@@ -57,13 +61,14 @@ impl Feature {
         Ok(Self::made(tensor.dims(), values, origin))
     }
 
-    pub(crate) fn made(dims: &[usize], values: impl Into<Arc<Buffer>>, origin: Origin) -> Self {
-        Self { dims: dims.to_vec(), values: values.into(), origin, value: None }
+    pub(crate) fn made(dims: &[usize], values: impl Into<Values>, origin: Origin) -> Self {
+        let (values, written) = (values.into(), Arc::default());
+        Self { dims: dims.to_vec(), values, written, origin, value: None }
     }
 
     /// The same values under other axes.
     pub(crate) fn reshaped(self, dims: &[usize]) -> Self {
-        debug_assert_eq!(self.values.len(), dims.iter().product::<usize>());
+        debug_assert_eq!(self.len(), dims.iter().product::<usize>());
         Self { dims: dims.to_vec(), ..self }
     }
 
@@ -77,7 +82,7 @@ impl Feature {
     /// # Errors
     /// Where candle cannot hold it.
     pub fn tensor(&self) -> Result<Tensor> {
-        let copy = || Tensor::from_vec(self.values.to_vec(), self.dims.as_slice(), &Device::Cpu);
+        let copy = || Tensor::from_vec(self.values().to_vec(), self.dims.as_slice(), &Device::Cpu);
         match &self.origin {
             Origin::Constant => Ok(copy()?),
             Origin::Node(node) => node.leaf(&copy()?),
@@ -87,11 +92,35 @@ impl Feature {
 
     /// The values in reading order, channels last.
     pub fn values(&self) -> &[f32] {
-        &self.values
+        match &self.values {
+            Values::Written(values) => values,
+            values => self.written.get_or_init(|| values.written()),
+        }
     }
 
     pub(crate) fn shared(&self) -> Arc<Buffer> {
+        match &self.values {
+            Values::Written(values) => values.clone(),
+            values => self.written.get_or_init(|| values.written()).clone(),
+        }
+    }
+
+    /// The values for whoever can compute them while reading.
+    pub(crate) fn source(&self) -> Source<'_> {
+        match self.written.get() {
+            Some(written) => Source::Plain(written),
+            None => self.values.source(),
+        }
+    }
+
+    /// What they are made of, to be kept: the least memory that they can be had from.
+    pub(crate) fn kept(&self) -> Values {
         self.values.clone()
+    }
+
+    /// How many values there are.
+    pub(crate) fn len(&self) -> usize {
+        self.values.len()
     }
 
     /// The shape, batch first.

@@ -28,6 +28,7 @@ mod pass;
 mod record;
 mod store;
 mod tape;
+mod values;
 
 pub use batch::images;
 pub use candle_core::{DType, Device, Tensor};

@@ -13,6 +13,7 @@ use crate::feature::Origin;
 use crate::memory::Buffer;
 use crate::record::Recorder;
 use crate::tape::{Backward, Gradients, Tape};
+use crate::values::Values;
 use crate::{Error, Feature, Param, ParamGradients, Result};
 
 /// Whether a network learns or answers.
@@ -215,6 +216,14 @@ impl Pass {
         &self,
         way: impl FnOnce(&Arc<Buffer>, &mut Gradients) -> Result<()> + Send + 'static,
     ) -> Backward {
+        Box::new(|dy, gradients| way(&dy.written(), gradients))
+    }
+
+    /// The same for one that can compute the gradient that it reads.
+    pub(crate) fn backward_from(
+        &self,
+        way: impl FnOnce(&Values, &mut Gradients) -> Result<()> + Send + 'static,
+    ) -> Backward {
         Box::new(way)
     }
 
@@ -222,7 +231,7 @@ impl Pass {
     pub(crate) fn output(
         &mut self,
         dims: &[usize],
-        values: impl Into<Arc<Buffer>>,
+        values: impl Into<Values>,
         backward: Option<Backward>,
     ) -> Feature {
         let origin = match backward {

@@ -17,10 +17,11 @@ use ocelli_kernels::arrange;
 
 use crate::clock::Clock;
 use crate::memory::{Buffer, unshared};
+use crate::values::Values;
 use crate::{Param, ParamGradients, Result};
 
 /// Given the gradient of what an operation made, adds to the gradients of what it read.
-pub(crate) type Backward = Box<dyn FnOnce(&Arc<Buffer>, &mut Gradients) -> Result<()> + Send>;
+pub(crate) type Backward = Box<dyn FnOnce(&Values, &mut Gradients) -> Result<()> + Send>;
 
 /// The operations of one pass, in order.
 #[derive(Clone, Default)]
@@ -55,7 +56,7 @@ impl Tape {
     /// Remembers what candle made, whose gradient candle is to find.
     pub fn push_island(&self, tensor: Tensor) -> Node {
         self.push(Box::new(move |dy, gradients| {
-            let dy = Tensor::from_vec(dy.to_vec(), tensor.shape(), tensor.device())?;
+            let dy = Tensor::from_vec(dy.written().to_vec(), tensor.shape(), tensor.device())?;
             let found = (tensor * dy)?.sum_all()?.backward()?;
             gradients.absorb(found)
         }))
@@ -113,7 +114,7 @@ impl fmt::Debug for Tape {
 
 /// The gradients known so far on the way back.
 pub(crate) struct Gradients {
-    slots: Vec<Option<Arc<Buffer>>>,
+    slots: Vec<Option<Values>>,
     leaves: Vec<(usize, Var)>,
     /// Those of parameters.
     params: ParamGradients,
@@ -124,17 +125,23 @@ impl Gradients {
     pub fn add(&mut self, index: usize, len: usize, write: impl FnOnce(&mut [f32])) {
         let mut gradient = Buffer::new(len);
         write(&mut gradient);
-        self.add_shared(index, &Arc::new(gradient));
+        self.add_values(index, gradient.into());
     }
 
     /// Adds values that others may read too.
-    pub fn add_shared(&mut self, index: usize, gradient: &Arc<Buffer>) {
-        match &mut self.slots[index] {
+    pub fn add_values(&mut self, index: usize, gradient: Values) {
+        let slot = &mut self.slots[index];
+        *slot = match slot.take() {
             Some(sum) => {
-                arrange::add(unshared(sum), gradient);
+                let mut sum = match sum {
+                    Values::Written(sum) => sum,
+                    sum => sum.written(),
+                };
+                arrange::add(unshared(&mut sum), &gradient.written());
+                Some(sum.into())
             }
-            empty => *empty = Some(gradient.clone()),
-        }
+            None => Some(gradient),
+        };
     }
 
     /// Adds to the gradient of a parameter: `write` overwrites all its values.
@@ -148,7 +155,7 @@ impl Gradients {
         for (index, leaf) in &leaves {
             if let Some(gradient) = found.remove(leaf) {
                 let values = gradient.flatten_all()?.to_vec1()?;
-                self.add_shared(*index, &Arc::new(Buffer::from_vec(values)));
+                self.add_values(*index, Buffer::from_vec(values).into());
             }
         }
         self.leaves = leaves;

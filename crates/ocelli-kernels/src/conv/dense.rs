@@ -11,6 +11,7 @@ use super::{ConvShape, Epilogue, Form};
 use crate::Scratch;
 use crate::isa::Isa;
 use crate::register::{Dot, Tile, dot_kernels, even_pieces};
+use crate::source::{Source, View};
 use crate::workers::{SharedMut, apart, count, share};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -52,7 +53,7 @@ enum Reading {
 /// What a convolution reads, and how its sums are finished.
 #[derive(Clone, Copy)]
 pub(super) struct Operands<'a> {
-    pub source: &'a [f32],
+    pub source: Source<'a>,
     pub weights: &'a [f32],
     pub epilogue: Epilogue<'a>,
 }
@@ -60,6 +61,7 @@ pub(super) struct Operands<'a> {
 /// A group of channels of one phase in a block, with the weights of that phase and group.
 struct Part<'a> {
     operands: Operands<'a>,
+    source: View<'a>,
     grid: &'a Grid,
     group: usize,
     bands: Range<usize>,
@@ -139,22 +141,32 @@ impl Dense {
             // No tap reaches the pixels of that phase.
             target.par_chunks_mut(POINTS * POINTS).for_each(|part| part.fill(0.0));
         }
-        let each = apart(self.memory());
+        let loaded = operands.source.memory(self.most_source());
+        let each = apart(self.memory()) + apart(loaded);
         let panels = even_pieces(0..self.group[1].div_ceil(self.tile.columns()), self.panels);
         let blocks = even_pieces(0..self.pass.batch * self.pass.bands_per_image(), self.bands);
         let items =
             blocks.flat_map(|bands| panels.clone().map(move |panels| (bands.clone(), panels)));
         let memory = scratch.take(count(items.clone().count()) * each);
+        let own = apart(self.memory());
         let target = SharedMut::new(target);
         share(items, memory, each, |(bands, panels), memory| {
-            self.run_block(operands, [bands, panels], target, memory)
+            let (memory, loaded) = memory.split_at_mut(own);
+            let source = operands.source.view(self.pass.source_of(&bands), loaded);
+            self.run_block((operands, source), [bands, panels], target, memory)
         });
+    }
+
+    /// Most values of the source that a block reads.
+    fn most_source(&self) -> usize {
+        let blocks = even_pieces(0..self.pass.batch * self.pass.bands_per_image(), self.bands);
+        blocks.map(|bands| self.pass.source_of(&bands).len()).max().unwrap_or(0)
     }
 
     /// Computes some bands of the target, or the columns of these that some panels of weights make.
     fn run_block(
         &self,
-        operands: Operands<'_>,
+        (operands, source): (Operands<'_>, View<'_>),
         [bands, panels]: [Range<usize>; 2],
         target: SharedMut<'_>,
         memory: &mut [f32],
@@ -167,6 +179,7 @@ impl Dense {
                 weights = after;
                 let part = Part {
                     operands: Operands { weights: part, ..operands },
+                    source,
                     grid,
                     group,
                     bands: bands.clone(),
@@ -202,7 +215,7 @@ impl Dense {
             (0..points.len()).map(move |point| point * width + part.group * group)
         };
         let [[_, _, inputs], [_, _, outputs]] = [self.pass.source, self.pass.target];
-        let source = part.operands.source[span(inputs)].as_ptr();
+        let source = part.source.get(span(inputs)).as_ptr();
         tiles.rows.extend(starts(inputs, self.group[0]).map(|at| source.wrapping_add(at)));
         let to = target.range(span(outputs).start, span(outputs).len());
         tiles.out.extend(starts(outputs, self.group[1]).map(|at| to.wrapping_add(at)));
@@ -223,7 +236,7 @@ impl Dense {
         tiles: &mut Tiles,
     ) {
         let [height, width, channels] = self.pass.source;
-        let source = &part.operands.source[part.group * self.group[0]..];
+        let group = part.group * self.group[0];
         let zeros = &mut zeros[..self.group[0]];
         zeros.fill(0.0);
         self.place(part, points, target, tiles);
@@ -241,7 +254,7 @@ impl Dense {
                     let x = spot.column.wrapping_add_signed(column);
                     if y < height && x < width {
                         any = true;
-                        source[spot.source.wrapping_add_signed(away)..].as_ptr()
+                        part.source.from(spot.source.wrapping_add_signed(away) + group).as_ptr()
                     } else {
                         zeros.as_ptr()
                     }
@@ -269,7 +282,7 @@ impl Dense {
         let depth = part.grid.taps() * self.group[0];
         let channels = part.group * self.group[0]..(part.group + 1) * self.group[0];
         let from = Points { pass: &self.pass, grid: part.grid, channels };
-        from.gather(part.operands.source, points.clone(), 0..part.grid.taps(), patches, depth);
+        from.gather(part.source, points.clone(), 0..part.grid.taps(), patches, depth);
         self.place(part, points.clone(), target, tiles);
         tiles.rows.extend(patches.chunks_exact(depth).take(points.len()).map(<[f32]>::as_ptr));
         tiles.one_tap();

@@ -203,6 +203,22 @@ impl Pass {
         (image * rows + row * self.spread[0]) * columns * channels
     }
 
+    /// The values of the source that some bands read: whole lines, with what lies between them.
+    pub fn source_of(&self, bands: &Range<usize>) -> Range<usize> {
+        let [height, width, channels] = self.source;
+        let taps = || self.grids.iter().flat_map(|grid| grid.rows.taps.iter().map(|tap| tap.offset));
+        let (Some(first), Some(last), false) = (taps().min(), taps().max(), bands.is_empty()) else {
+            return 0..0;
+        };
+        let step = self.grids.iter().map(|grid| grid.rows.step).max().unwrap_or(1);
+        let line = |band: usize, offset: isize| {
+            let (image, row) = (band / self.bands_per_image(), band % self.bands_per_image());
+            image * height + (row * step).saturating_add_signed(offset).min(height)
+        };
+        let lines = line(bands.start, first)..line(bands.end - 1, last + 1);
+        lines.start * width * channels..lines.end.max(lines.start) * width * channels
+    }
+
     /// Whether the source, read row by row, is already the matrix of patches.
     pub fn is_plain(&self) -> bool {
         let here = Tap { offset: 0, index: 0 };

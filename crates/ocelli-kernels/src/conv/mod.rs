@@ -22,7 +22,7 @@ pub use shape::ConvShape;
 pub use sums::sum_rows;
 
 use crate::isa::{self, Isa};
-use crate::{Padding, Scratch, ShapeError};
+use crate::{Padding, Scratch, ShapeError, Source};
 use dense::{Dense, Operands};
 use depthwise::Depthwise;
 use winograd::{WeightGradient, Winograd};
@@ -223,16 +223,16 @@ impl Conv {
     /// # Panics
     /// If a slice has not the length that the shape says, the weights were packed for something else, or the
     /// epilogue has an activation that is no [clamp](crate::activation::Activation::bounds).
-    pub fn forward(
+    pub fn forward<'a>(
         &self,
-        x: &[f32],
+        x: impl Into<Source<'a>>,
         w: &Packed,
         epilogue: Epilogue<'_>,
         y: &mut [f32],
         scratch: &mut Scratch,
     ) {
         self.check_packed(w, Form::Forward);
-        assert_eq!(x.len(), self.shape.x_len(), "length of x for {:?}", self.shape);
+        let x = self.source(x);
         assert_eq!(y.len(), self.shape.y_len(), "length of y for {:?}", self.shape);
         epilogue.check(&self.shape);
         let operands = Operands { source: x, weights: &w.data, epilogue };
@@ -249,9 +249,15 @@ impl Conv {
     ///
     /// # Panics
     /// As [`forward`](Self::forward).
-    pub fn backward_input(&self, dy: &[f32], w: &Packed, dx: &mut [f32], scratch: &mut Scratch) {
+    pub fn backward_input<'a>(
+        &self,
+        dy: impl Into<Source<'a>>,
+        w: &Packed,
+        dx: &mut [f32],
+        scratch: &mut Scratch,
+    ) {
         self.check_packed(w, Form::BackwardInput);
-        assert_eq!(dy.len(), self.shape.y_len(), "length of dy for {:?}", self.shape);
+        let dy = self.target(dy);
         assert_eq!(dx.len(), self.shape.x_len(), "length of dx for {:?}", self.shape);
         let epilogue = Epilogue::default();
         let operands = Operands { source: dy, weights: &w.data, epilogue };
@@ -269,9 +275,14 @@ impl Conv {
     ///
     /// # Panics
     /// If a slice has not the length that the shape says.
-    pub fn backward_weight(&self, x: &[f32], dy: &[f32], dw: &mut [f32], scratch: &mut Scratch) {
-        assert_eq!(x.len(), self.shape.x_len(), "length of x for {:?}", self.shape);
-        assert_eq!(dy.len(), self.shape.y_len(), "length of dy for {:?}", self.shape);
+    pub fn backward_weight<'a, 'b>(
+        &self,
+        x: impl Into<Source<'a>>,
+        dy: impl Into<Source<'b>>,
+        dw: &mut [f32],
+        scratch: &mut Scratch,
+    ) {
+        let (x, dy) = (self.source(x), self.target(dy));
         assert_eq!(dw.len(), self.shape.w_len(), "length of dw for {:?}", self.shape);
         match &self.kernel {
             Kernel::Dense { .. } => {
@@ -284,6 +295,20 @@ impl Conv {
                 weight.run(x, dy, dw, scratch)
             }
         }
+    }
+
+    /// x, of the shape planned for.
+    fn source<'a>(&self, x: impl Into<Source<'a>>) -> Source<'a> {
+        let x = x.into();
+        x.check(self.shape.x_len(), self.shape.in_channels, "x");
+        x
+    }
+
+    /// dy, of the shape planned for.
+    fn target<'a>(&self, dy: impl Into<Source<'a>>) -> Source<'a> {
+        let dy = dy.into();
+        dy.check(self.shape.y_len(), self.shape.out_channels, "dy");
+        dy
     }
 
     fn check_packed(&self, w: &Packed, form: Form) {

@@ -1,6 +1,7 @@
 //! The matrix of patches (im2col), a block at a time: a row per grid point, a column per tap and channel.
 
 use super::grid::{Grid, Pass, Tap};
+use crate::source::View;
 use std::ops::Range;
 
 /// Grid points of one phase in reading order: all images, rows, columns.
@@ -17,7 +18,7 @@ impl Points<'_> {
     /// Points and taps are numbered in reading order, taps by their order in the grid.
     pub fn gather(
         &self,
-        x: &[f32],
+        x: View<'_>,
         points: Range<usize>,
         taps: Range<usize>,
         out: &mut [f32],
@@ -52,9 +53,9 @@ impl Points<'_> {
     }
 
     /// Taps of one kernel row at one point; `line` counts source rows over all images.
-    fn gather_row(&self, x: &[f32], line: usize, point: usize, taps: &[Tap], out: &mut [f32]) {
+    fn gather_row(&self, x: View<'_>, line: usize, point: usize, taps: &[Tap], out: &mut [f32]) {
         let [_, width, channels] = self.pass.source;
-        let x = &x[line * width * channels..][..width * channels];
+        let x = x.get(line * width * channels..(line + 1) * width * channels);
         let axis = &self.grid.columns;
         let at = |tap: Tap| axis.source(point, tap, width);
         let (first, last) = (taps[0], taps[taps.len() - 1]);

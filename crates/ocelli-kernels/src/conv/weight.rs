@@ -9,11 +9,13 @@ use super::patches::Points;
 use crate::Scratch;
 use crate::isa::Isa;
 use crate::register::{Outer, Tile, lanes, outer_kernels};
+use crate::source::Source;
 use crate::workers::{add_in_order, apart, count, share};
 use std::ops::Range;
 
-/// Output pixels that share one gathering of patches.
+/// Output pixels that share one gathering of patches, and where these may begin.
 const POINTS: usize = 256;
+const START: usize = 32;
 /// Elements of a gathered block.
 const PATCHES: usize = 1 << 17;
 /// Most accumulators, and most elements of all of them together (but never fewer than two).
@@ -24,29 +26,31 @@ const ACCUMULATORS: usize = 1 << 23;
 pub(super) fn backward_weight(
     shape: &ConvShape,
     isa: Isa,
-    x: &[f32],
-    dy: &[f32],
+    x: Source<'_>,
+    dy: Source<'_>,
     dw: &mut [f32],
     scratch: &mut Scratch,
 ) {
-    let all = dy.len() / shape.out_channels;
+    let [rows, columns] = shape.output();
+    let all = shape.batch * rows * columns;
     let bound = (ACCUMULATORS / dw.len()).clamp(2, SLICES);
-    let slice = all.div_ceil(bound).next_multiple_of(32).max(POINTS.min(all)).max(1);
+    let slice = all.div_ceil(bound).next_multiple_of(START).max(POINTS.min(all)).max(1);
     let slices = all.div_ceil(slice);
     if slices == 0 {
         return dw.fill(0.0);
     }
     let products = Products { shape, isa, pass: Pass::forward(shape), x, dy };
-    let each = apart(products.patches_len());
+    let lens = [products.patches_len(), products.x_len(), dy.memory(POINTS * shape.out_channels)];
+    let each = lens.into_iter().map(apart).sum();
     let [sums, memory] =
         scratch.parts([if slices > 1 { slices * dw.len() } else { 0 }, count(slices) * each]);
     let len = dw.len();
     let accumulators = if slices > 1 { &mut *sums } else { &mut *dw };
-    share(accumulators.chunks_exact_mut(len).enumerate(), memory, each, |(i, sum), patches| {
+    share(accumulators.chunks_exact_mut(len).enumerate(), memory, each, |(i, sum), memory| {
         let end = ((i + 1) * slice).min(all);
         for start in (i * slice..end).step_by(POINTS) {
             let first = start == i * slice;
-            products.add(start..(start + POINTS).min(end), first, sum, patches);
+            products.add(start..(start + POINTS).min(end), first, sum, memory, lens);
         }
     });
     if slices > 1 {
@@ -59,8 +63,8 @@ struct Products<'a> {
     shape: &'a ConvShape,
     isa: Isa,
     pass: Pass,
-    x: &'a [f32],
-    dy: &'a [f32],
+    x: Source<'a>,
+    dy: Source<'a>,
 }
 
 /// A matrix whose rows, one per pixel, are read by whole vectors.
@@ -95,24 +99,58 @@ impl Products<'_> {
         }
     }
 
+    /// The values of x that some output pixels read.
+    fn x_of(&self, points: &Range<usize>) -> Range<usize> {
+        let (columns, channels) = (self.pass.grids[0].columns.size, self.shape.in_channels);
+        match self.is_plain() {
+            true => points.start * channels..points.end * channels,
+            false => {
+                self.pass.source_of(&(points.start / columns..points.end.div_ceil(columns)))
+            }
+        }
+    }
+
+    /// How many of them there are at most, if they must be computed.
+    fn x_len(&self) -> usize {
+        if self.x.is_plain() || self.is_plain() {
+            return self.x.memory(POINTS * self.shape.in_channels);
+        }
+        let [rows, columns] = self.shape.output();
+        let points = self.shape.batch * rows * columns;
+        let blocks = (0..points).step_by(START).map(|start| start..(start + POINTS).min(points));
+        blocks.map(|points| self.x_of(&points).len()).max().unwrap_or(0)
+    }
+
     /// Adds what some output pixels contribute; the first ones overwrite.
-    fn add(&self, points: Range<usize>, first: bool, sum: &mut [f32], patches: &mut [f32]) {
+    fn add(
+        &self,
+        points: Range<usize>,
+        first: bool,
+        sum: &mut [f32],
+        memory: &mut [f32],
+        lens: [usize; 3],
+    ) {
         let (shape, grid) = (self.shape, &self.pass.grids[0]);
+        let (patches, loaded) = memory.split_at_mut(apart(lens[0]));
+        let (x, dy) = loaded.split_at_mut(apart(lens[1]));
+        let x = self.x.view(self.x_of(&points), x);
+        let span = points.start * shape.out_channels..points.end * shape.out_channels;
+        let all_dy = self.dy.view(span, dy);
         let (inputs, outputs) = (shape.group_in(), shape.group_out());
         let depth = grid.taps() * inputs;
         for group in 0..shape.groups {
             let channels = group * inputs..(group + 1) * inputs;
-            let dy = &self.dy[points.start * shape.out_channels + group * outputs..];
+            let dy = all_dy.from(points.start * shape.out_channels + group * outputs);
             let from = Points { pass: &self.pass, grid, channels: channels.clone() };
             for tap in (0..grid.taps()).step_by(self.taps_at_once()) {
                 let taps = tap..(tap + self.taps_at_once()).min(grid.taps());
                 let width = taps.len() * inputs;
                 let patches = if self.is_plain() {
                     let start = points.start * shape.in_channels + channels.start;
-                    Patches { data: &self.x[start..], stride: shape.in_channels, width }
+                    Patches { data: x.from(start), stride: shape.in_channels, width }
                 } else {
                     let stride = self.stride(width);
-                    from.gather(self.x, points.clone(), taps, patches, stride);
+                    from.gather(x, points.clone(), taps, patches, stride);
                     Patches { data: patches, stride, width }
                 };
                 let sum = &mut sum[group * outputs * depth + tap * inputs..];

@@ -16,6 +16,11 @@ pub struct Mask {
 }
 
 impl Mask {
+    /// Whether gradients are let through everywhere.
+    pub fn is_empty(&self) -> bool {
+        self.words.is_empty()
+    }
+
     pub(super) fn of(act: Activation, blocks: Blocks) -> Self {
         let length = if is_clamp(act) { blocks.mask_len() } else { 0 };
         Self { words: vec![0; length] }

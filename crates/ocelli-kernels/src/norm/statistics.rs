@@ -6,24 +6,33 @@ use crate::lanes::{load, rows, store, widths};
 use rayon::prelude::*;
 
 /// Mean and biased variance per channel, in f64.
-pub(super) struct Moments {
-    pub mean: Vec<f64>,
-    pub var: Vec<f64>,
+#[derive(Clone, Debug)]
+pub struct Moments {
+    pub(super) mean: Vec<f64>,
+    pub(super) var: Vec<f64>,
 }
 
 impl Moments {
-    pub fn rstd(&self, eps: f32) -> Vec<f64> {
+    /// Of x `[rows, channels]`; 0 where there are no rows.
+    ///
+    /// # Panics
+    /// When x is no whole number of rows.
+    pub fn new(x: &[f32], channels: usize) -> Self {
+        assert!(channels > 0 && x.len().is_multiple_of(channels), "norm: rows of {channels}");
+        moments(Blocks::new(x.len() / channels, channels), x)
+    }
+
+    pub(super) fn rstd(&self, eps: f32) -> Vec<f64> {
         self.var.iter().map(|v| 1.0 / (v + f64::from(eps)).sqrt()).collect()
     }
 
-    pub fn rounded(&self) -> (Vec<f32>, Vec<f32>) {
+    pub(super) fn rounded(&self) -> (Vec<f32>, Vec<f32>) {
         let round = |values: &[f64]| values.iter().map(|&v| v as f32).collect();
         (round(&self.mean), round(&self.var))
     }
 }
 
-/// Both moments of x, 0 where there are no rows.
-pub(super) fn moments(blocks: Blocks, x: &[f32]) -> Moments {
+fn moments(blocks: Blocks, x: &[f32]) -> Moments {
     let channels = blocks.channels;
     if blocks.rows == 0 {
         return Moments { mean: vec![0.0; channels], var: vec![0.0; channels] };

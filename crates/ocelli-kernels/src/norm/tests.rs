@@ -64,49 +64,31 @@ impl Case {
         [widen(&self.x), widen(&self.gamma), widen(&self.beta), widen(residual)]
     }
 
+    fn norm(&self, given: Option<(&[f32], &[f32])>) -> Norm {
+        let (gamma, beta) = (&self.gamma, &self.beta);
+        match given {
+            Some((mean, var)) => Norm::given(mean, var, gamma, beta, self.act, EPS),
+            None => {
+                let moments = Moments::new(&self.x, self.channels);
+                Norm::of_batch(&moments, gamma, beta, self.act, EPS)
+            }
+        }
+    }
+
     fn check(&self, given: bool) {
         let statistics = given.then(|| self.statistics());
         let statistics = statistics.as_ref().map(|(m, v)| (&m[..], &v[..]));
         let operands = self.operands();
         let mut y = vec![f32::NAN; self.x.len()];
         let residual = self.residual.as_deref();
-        let saved = match statistics {
-            Some((m, v)) => forward_eval_saved(
-                &self.x,
-                &self.gamma,
-                &self.beta,
-                m,
-                v,
-                residual,
-                self.act,
-                EPS,
-                &mut y,
-            ),
-            None => {
-                forward_train(&self.x, &self.gamma, &self.beta, residual, self.act, EPS, &mut y)
-            }
-        };
+        let norm = self.norm(statistics);
+        let mask = norm.forward(&self.x, residual, &mut y);
         let z = self.exact_z(operands.each_ref().map(|o| &o[..]), statistics);
         let (low, high) = self.limits();
         let exact: Vec<f64> = z.iter().map(|z| z.clamp(low, high)).collect();
         assert!(relative_error(&y, &exact) < 1e-5, "{self}: y");
-        if let Some((m, v)) = statistics {
-            let mut again = vec![f32::NAN; y.len()];
-            forward_eval(
-                &self.x,
-                &self.gamma,
-                &self.beta,
-                m,
-                v,
-                residual,
-                self.act,
-                EPS,
-                &mut again,
-            );
-            assert_eq!(y, again);
-        }
         let mut gradients = operands.each_ref().map(|o| vec![f32::NAN; o.len()]);
-        self.backward(&saved, given, &mut gradients);
+        self.backward(&norm, &mask, &mut gradients);
         for (which, name) in ["x", "gamma", "beta", "residual"].into_iter().enumerate() {
             let loss = |at: &[f64]| {
                 let mut o = operands.each_ref().map(|o| &o[..]);
@@ -119,32 +101,40 @@ impl Case {
             let error = gradient_error(&operands[which], &gradients[which], 40, loss);
             assert!(error < 2e-3, "{self}: gradient of {name}: {error:e}");
         }
-        self.check_alone(&saved, given, &gradients);
+        self.check_alone(&norm, &mask, &gradients);
     }
 
     /// Each gradient alone is the same as with the others.
-    fn check_alone(&self, saved: &Saved, given: bool, all: &[Vec<f32>; 4]) {
-        for (which, expected) in all.iter().enumerate() {
+    fn check_alone(&self, norm: &Norm, mask: &Mask, all: &[Vec<f32>; 4]) {
+        let [x, gamma, beta, residual] = all;
+        let mut g = vec![f32::NAN; self.x.len()];
+        for (which, expected) in [gamma, beta].into_iter().enumerate() {
             let mut out = vec![f32::NAN; expected.len()];
-            let mut grads = Grads::default();
-            match which {
-                0 => grads.x = Some(&mut out),
-                1 => grads.gamma = Some(&mut out),
-                2 => grads.beta = Some(&mut out),
-                _ if self.residual.is_none() => continue,
-                _ => grads.residual = Some(&mut out),
-            }
-            let backward = if given { backward_eval } else { backward_train };
-            backward(&self.weight, &self.x, &self.gamma, saved, grads);
+            let residual = self.residual.is_some().then_some(&mut g[..]);
+            let mut grads = Grads { residual, ..Grads::default() };
+            *[&mut grads.gamma, &mut grads.beta][which] = Some(&mut out);
+            norm.backward(&self.weight, &self.x, mask, grads);
             assert_eq!(&out, expected, "{self}: gradient {which} alone");
         }
+        let residual_grad = self.residual.is_some().then_some(&mut g[..]);
+        let grads = Grads { residual: residual_grad, ..Grads::default() };
+        let gradient = norm.backward(&self.weight, &self.x, mask, grads);
+        let g = match self.residual {
+            Some(_) => &g,
+            None => &self.weight,
+        };
+        assert!(self.residual.is_none() || g == residual);
+        let mut dx = vec![f32::NAN; g.len()];
+        gradient.write(g, &self.x, &mut dx);
+        assert_eq!(&dx, x, "{self}: gradient of x alone");
     }
 
-    fn backward(&self, saved: &Saved, given: bool, [x, gamma, beta, residual]: &mut [Vec<f32>; 4]) {
-        let residual = self.residual.is_some().then_some(&mut residual[..]);
-        let grads = Grads { x: Some(x), gamma: Some(gamma), beta: Some(beta), residual };
-        let backward = if given { backward_eval } else { backward_train };
-        backward(&self.weight, &self.x, &self.gamma, saved, grads);
+    fn backward(&self, norm: &Norm, mask: &Mask, [x, gamma, beta, residual]: &mut [Vec<f32>; 4]) {
+        let wanted = self.residual.is_some().then_some(&mut residual[..]);
+        let grads = Grads { gamma: Some(gamma), beta: Some(beta), residual: wanted };
+        let gradient = norm.backward(&self.weight, &self.x, mask, grads);
+        let g = if self.residual.is_some() { residual } else { &self.weight };
+        gradient.write(g, &self.x, x);
     }
 }
 
@@ -172,23 +162,29 @@ fn forward_and_every_gradient_match_the_definition() {
 fn one_row_has_variance_zero_and_the_output_is_beta() {
     let case = Case::new(1, 5, Activation::Identity, false);
     let mut y = vec![f32::NAN; 5];
-    let saved = forward_train(&case.x, &case.gamma, &case.beta, None, case.act, EPS, &mut y);
-    assert_eq!(saved.var, [0.0; 5]);
+    let norm = case.norm(None);
+    let mask = norm.forward(&case.x, None, &mut y);
+    assert_eq!(norm.var(), [0.0; 5]);
     assert_eq!(y, case.beta);
     let mut dx = vec![f32::NAN; 5];
-    let grads = Grads { x: Some(&mut dx), ..Grads::default() };
-    backward_train(&case.weight, &case.x, &case.gamma, &saved, grads);
+    let gradient = norm.backward(&case.weight, &case.x, &mask, Grads::default());
+    gradient.write(&case.weight, &case.x, &mut dx);
     assert!(dx.iter().all(|d| d.abs() < 1e-5), "{dx:?}");
 }
 
 #[test]
 fn no_rows_and_constant_channels_give_no_nan() {
-    let saved = forward_train(&[], &[1.0], &[0.0], None, Activation::Relu, EPS, &mut []);
-    assert_eq!((saved.mean, saved.var), (vec![0.0], vec![0.0]));
+    let norm = |x: &[f32]| {
+        Norm::of_batch(&Moments::new(x, 1), &[2.0], &[0.5], Activation::Relu, 1e-5)
+    };
+    let empty = norm(&[]);
+    empty.forward(&[], None, &mut []);
+    assert_eq!((empty.mean(), empty.var()), (&[0.0][..], &[0.0][..]));
     let x = vec![1234.567; 99];
     let mut y = vec![f32::NAN; 99];
-    let saved = forward_train(&x, &[2.0], &[0.5], None, Activation::Relu, 1e-5, &mut y);
-    assert_eq!((saved.mean, saved.var), (vec![1234.567], vec![0.0]));
+    let norm = norm(&x);
+    norm.forward(&x, None, &mut y);
+    assert_eq!((norm.mean(), norm.var()), (&[1234.567][..], &[0.0][..]));
     assert!(y.iter().all(|&v| v == 0.5));
 }
 
@@ -202,13 +198,14 @@ fn a_mean_of_a_thousand_deviations_does_no_harm() {
     let operands = case.operands();
     let x = &operands[0];
     let mut y = vec![f32::NAN; rows * channels];
-    let saved = forward_train(&case.x, &case.gamma, &case.beta, None, case.act, EPS, &mut y);
+    let norm = case.norm(None);
+    norm.forward(&case.x, None, &mut y);
     assert!(relative_error(&y, &case.exact_z(operands.each_ref().map(|o| &o[..]), None)) < 2e-6);
     for k in 0..channels {
         let column = || x.iter().skip(k).step_by(channels);
         let mean = column().sum::<f64>() / rows as f64;
         let var = column().map(|v| (v - mean).powi(2)).sum::<f64>() / rows as f64;
-        assert!((f64::from(saved.var[k]) / var - 1.0).abs() < 1e-6);
+        assert!((f64::from(norm.var()[k]) / var - 1.0).abs() < 1e-6);
     }
 }
 
@@ -217,18 +214,11 @@ fn threads_do_not_change_a_bit() {
     let case = Case::new(9000, 33, Activation::Relu, true);
     let run = || {
         let mut y = vec![0.0; case.x.len()];
-        let saved = forward_train(
-            &case.x,
-            &case.gamma,
-            &case.beta,
-            case.residual.as_deref(),
-            case.act,
-            EPS,
-            &mut y,
-        );
+        let norm = case.norm(None);
+        let mask = norm.forward(&case.x, case.residual.as_deref(), &mut y);
         let mut gradients = case.operands().map(|o| vec![0.0; o.len()]);
-        case.backward(&saved, false, &mut gradients);
-        (y, saved.mean, saved.var, gradients)
+        case.backward(&norm, &mask, &mut gradients);
+        (y, norm.mean().to_vec(), norm.var().to_vec(), gradients)
     };
     assert_eq!(with_threads(1, run), with_threads(3, run));
 }
@@ -236,7 +226,7 @@ fn threads_do_not_change_a_bit() {
 #[test]
 #[should_panic(expected = "Gelu does not fuse")]
 fn other_activations_are_refused() {
-    forward_eval(&[1.0], &[1.0], &[0.0], &[0.0], &[1.0], None, Activation::Gelu, EPS, &mut [0.0]);
+    Norm::given(&[0.0], &[1.0], &[1.0], &[0.0], Activation::Gelu, EPS);
 }
 
 #[test]

@@ -3,10 +3,11 @@
 #![allow(clippy::unwrap_used)] // Helpers of tests are tests.
 
 use ocelli_kernels::activation::Activation;
+use ocelli_kernels::norm::{Grads, Mask, Moments, Norm};
 use ocelli_kernels::testing::{
     conv_backward_input, conv_backward_weight, conv_forward, fill, relative_error, widen,
 };
-use ocelli_kernels::{Algorithm, Conv, ConvShape, Epilogue, Form, Packed, Scratch, isa};
+use ocelli_kernels::{Algorithm, Conv, ConvShape, Epilogue, Form, Packed, Scratch, Source, isa};
 
 /// All results of one convolution.
 #[derive(Debug, PartialEq)]
@@ -40,6 +41,11 @@ impl Data {
 
 /// Runs the passes into memory full of NaN, so that an element left out is seen.
 pub fn run(conv: &Conv, data: &Data, scratch: &mut Scratch) -> Passes {
+    run_on(conv, data, [Source::from(&data.x), Source::from(&data.dy)], scratch)
+}
+
+/// The same with x and dy from elsewhere.
+fn run_on(conv: &Conv, data: &Data, [x, dy]: [Source<'_>; 2], scratch: &mut Scratch) -> Passes {
     let shape = conv.shape();
     let nan = |len| vec![f32::NAN; len];
     let mut passes = Passes {
@@ -51,17 +57,42 @@ pub fn run(conv: &Conv, data: &Data, scratch: &mut Scratch) -> Passes {
     scratch.take(1000).fill(f32::NAN);
     let weights = packed(conv, Form::Forward, &data.w);
     let epilogue = Epilogue::bias(Some(&data.bias));
-    conv.forward(&data.x, &weights, epilogue, &mut passes.y, scratch);
+    conv.forward(x, &weights, epilogue, &mut passes.y, scratch);
     let epilogue = Epilogue { residual: Some(&data.residual), act: Activation::Relu6, ..epilogue };
-    conv.forward(&data.x, &weights, epilogue, &mut passes.finished, scratch);
+    conv.forward(x, &weights, epilogue, &mut passes.finished, scratch);
     conv.backward_input(
-        &data.dy,
+        dy,
         &packed(conv, Form::BackwardInput, &data.w),
         &mut passes.dx,
         scratch,
     );
-    conv.backward_weight(&data.x, &data.dy, &mut passes.dw, scratch);
+    conv.backward_weight(x, dy, &mut passes.dw, scratch);
     passes
+}
+
+/// Whether the passes are the same, bit for bit, from values that are computed while they are read and from such
+/// as were written before.
+fn computes_what_it_reads(conv: &Conv, data: &Data, scratch: &mut Scratch) -> bool {
+    let shape = conv.shape();
+    let norm = |x: &[f32], channels: usize, act: Activation| {
+        let (gamma, beta) = (fill(channels, 6), fill(channels, 7));
+        Norm::of_batch(&Moments::new(x, channels), &gamma, &beta, act, 1e-3)
+    };
+    let before = norm(&data.x, shape.in_channels, Activation::Relu6);
+    let x = Source::Normed { x: &data.x, norm: &before };
+    // A norm behind the convolution, whose input happens to be the residual.
+    let after = norm(&data.residual, shape.out_channels, Activation::Relu);
+    let gradient =
+        after.backward(&data.dy, &data.residual, &Mask::default(), Grads::default());
+    let dy = Source::Gradient { g: &data.dy, x: &data.residual, gradient: &gradient };
+    let written = [x, dy].map(|source| {
+        let len = if matches!(source, Source::Normed { .. }) { shape.x_len() } else { shape.y_len() };
+        let mut values = vec![f32::NAN; len];
+        source.write(&mut values);
+        values
+    });
+    let stand = [&written[0], &written[1]].map(Source::from);
+    run_on(conv, data, [x, dy], scratch) == run_on(conv, data, stand, scratch)
 }
 
 /// Weights packed where others were packed before.
@@ -75,7 +106,9 @@ fn packed(conv: &Conv, form: Form, w: &[f32]) -> Packed {
 pub fn error(conv: &Conv) -> f64 {
     let shape = *conv.shape();
     let data = Data::new(&shape);
-    let got = run(conv, &data, &mut Scratch::new());
+    let scratch = &mut Scratch::new();
+    let got = run(conv, &data, scratch);
+    assert!(computes_what_it_reads(conv, &data, scratch), "{shape:?} by {:?}", conv.algorithm());
     let (x, w, dy) = (widen(&data.x), widen(&data.w), widen(&data.dy));
     let mut y = conv_forward(&shape, &x, &w);
     for pixel in y.chunks_exact_mut(shape.out_channels) {

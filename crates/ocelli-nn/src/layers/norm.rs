@@ -104,15 +104,15 @@ impl BatchNorm {
             activation: if fused { activation } else { Activation::Identity },
             statistics: if learns { None } else { Some([&self.mean, &self.var]) },
         };
-        let (mut y, moments) = norm_act(x, residual, &config, pass)?;
-        if let Some(batch) = moments {
-            let rows = (x.values().len() / channels) as f32;
+        let (mut y, norm) = norm_act(x, residual, &config, pass)?;
+        if learns {
+            let rows = (x.len() / channels) as f32;
             let unbiased = if rows > 1.0 { rows / (rows - 1.0) } else { 1.0 };
             pass.observe(Statistics {
                 mean: self.mean.clone(),
                 var: self.var.clone(),
-                batch_mean: batch.mean,
-                batch_var: batch.var.iter().map(|var| var * unbiased).collect(),
+                batch_mean: norm.mean().to_vec(),
+                batch_var: norm.var().iter().map(|var| var * unbiased).collect(),
                 momentum: self.momentum,
             });
         }

@@ -15,7 +15,7 @@ pub(crate) fn add(a: &Feature, b: &Feature, pass: &mut Pass) -> Result<Feature> 
     let backward = inputs.iter().any(Option::is_some).then(|| {
         pass.backward_of(move |dy, gradients| {
             for input in inputs.into_iter().flatten() {
-                gradients.add_shared(input, dy);
+                gradients.add_values(input, dy.clone().into());
             }
             Ok(())
         })

@@ -7,6 +7,7 @@ use ocelli_kernels::{Algorithm, Conv, ConvShape, Epilogue, Form, Packed, sum_row
 
 use super::with_scratch;
 use crate::memory::Buffer;
+use crate::values::Values;
 use crate::{Error, Feature, Param, Pass, Precision, Result};
 
 /// The weights of a layer, and their packed forms. Each holds for one version of the weight: a frozen one
@@ -93,7 +94,7 @@ pub(crate) fn conv(
             return y.fill(0.0);
         }
         let epilogue = Epilogue { bias, act, ..Epilogue::default() };
-        with_scratch(|scratch| plan.forward(x.values(), &packed, epilogue, &mut y, scratch));
+        with_scratch(|scratch| plan.forward(x.source(), &packed, epilogue, &mut y, scratch));
     };
     match &filters.bias {
         Some(bias) => bias.with(|bias| run(Some(bias)))?,
@@ -103,29 +104,30 @@ pub(crate) fn conv(
     let learns = pass.learns(&filters.weight);
     let bias = filters.bias.clone().filter(|bias| pass.learns(bias));
     let [height, width] = shape.output();
-    let (values, filters, y) = (x.shared(), filters.share(), Arc::new(y));
+    let (x, filters, y) = (x.kept(), filters.share(), Arc::new(y));
     let made = (act != Activation::Identity).then(|| y.clone());
     let backward = (input.is_some() || learns || bias.is_some()).then(|| {
-        pass.backward_of(move |dy, gradients| {
+        pass.backward_from(move |dy, gradients| {
             // A clamp lets through where its result lies between the bounds.
             let gated = made.map(|y| {
                 let mut gated = Buffer::new(dy.len());
-                activation::backward(act, &y, dy, &mut gated);
-                gated
+                activation::backward(act, &y, &dy.written(), &mut gated);
+                Values::from(gated)
             });
-            let dy = gated.as_deref().unwrap_or(dy);
+            let dy = gated.as_ref().unwrap_or(dy);
             if learns {
                 gradients.add_param(&filters.weight, |dw| {
-                    with_scratch(|scratch| plan.backward_weight(&values, dy, dw, scratch));
+                    let (x, dy) = (x.source(), dy.source());
+                    with_scratch(|scratch| plan.backward_weight(x, dy, dw, scratch));
                 });
             }
             if let Some(bias) = &bias {
-                gradients.add_param(bias, |db| sum_rows(dy, db.len(), db));
+                gradients.add_param(bias, |db| sum_rows(&dy.written(), db.len(), db));
             }
             if let Some(input) = input {
                 let packed = filters.packed(&plan, Form::BackwardInput)?;
-                gradients.add(input, values.len(), |dx| {
-                    with_scratch(|scratch| plan.backward_input(dy, &packed, dx, scratch));
+                gradients.add(input, x.len(), |dx| {
+                    with_scratch(|scratch| plan.backward_input(dy.source(), &packed, dx, scratch));
                 });
             }
             Ok(())

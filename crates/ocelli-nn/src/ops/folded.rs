@@ -78,6 +78,6 @@ pub(crate) fn conv_norm_act(
     let mut y = Buffer::new(shape.y_len());
     let residual = residual.map(Feature::values);
     let epilogue = Epilogue { bias: Some(&folded.bias), residual, act };
-    with_scratch(|scratch| plan.forward(x.values(), &folded.packed, epilogue, &mut y, scratch));
+    with_scratch(|scratch| plan.forward(x.source(), &folded.packed, epilogue, &mut y, scratch));
     Ok(pass.output(&dims, y, None))
 }

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use ocelli_kernels::activation::Activation;
-use ocelli_kernels::norm::{self, Grads, Saved};
+use ocelli_kernels::norm::{Grads, Mask, Moments, Norm};
 
 use crate::memory::Buffer;
 use crate::tape::Gradients;
+use crate::values::Values;
 use crate::{Feature, Param, Pass, Result};
 
 /// What a [`norm_act`] does beyond its features.
@@ -19,72 +20,54 @@ pub(crate) struct NormAct<'a> {
     pub statistics: Option<[&'a Param; 2]>,
 }
 
-/// Mean and biased variance of a batch, per channel.
-pub(crate) struct Moments {
-    pub mean: Vec<f32>,
-    pub var: Vec<f32>,
-}
-
-/// `x` `[.., C]`, `residual` like it. Also gives the batch's statistics where it was normalised by them.
+/// `x` `[.., C]`, `residual` like it. Also gives the norm, which knows the statistics.
+///
+/// Without a residual nothing is computed yet but these: whoever reads the result computes it.
 pub(crate) fn norm_act(
     x: &Feature,
     residual: Option<&Feature>,
     config: &NormAct<'_>,
     pass: &mut Pass,
-) -> Result<(Feature, Option<Moments>)> {
+) -> Result<(Feature, Arc<Norm>)> {
     let x_node = pass.node(x)?;
     let residual_node = residual.map(|residual| pass.node(residual)).transpose()?.flatten();
     let learns = [config.gamma, config.beta].map(|param| pass.learns(param));
     let tracked = x_node.is_some() || residual_node.is_some() || learns.contains(&true);
-    let mut y = Buffer::new(x.values().len());
-    let saved = forward(x, residual, config, tracked, &mut y)?;
-    let moments = match (&saved, config.statistics) {
-        (Some(saved), None) => Some(Moments { mean: saved.mean.clone(), var: saved.var.clone() }),
-        _ => None,
+    let norm = Arc::new(norm_of(x, config)?);
+    let (values, mask) = match residual {
+        Some(residual) => {
+            let mut y = Buffer::new(x.len());
+            let mask = norm.forward(x.values(), Some(residual.values()), &mut y);
+            (Values::from(y), mask)
+        }
+        None => (Values::Normed { x: x.shared(), norm: norm.clone() }, Mask::default()),
     };
-    let backward = saved.filter(|_| tracked).map(|saved| {
+    let backward = tracked.then(|| {
         let way = Way {
             x: x.shared(),
-            saved,
+            norm: norm.clone(),
+            mask,
             gamma: config.gamma.clone(),
             beta: config.beta.clone(),
-            of_batch: config.statistics.is_none(),
             x_node,
             residual_node,
             learns,
         };
         pass.backward_of(move |dy, gradients| way.back(dy, gradients))
     });
-    Ok((pass.output(x.dims(), y, backward), moments))
+    Ok((pass.output(x.dims(), values, backward), norm))
 }
 
-/// Writes y, and gives what the way back needs, if there may be one.
-fn forward(
-    x: &Feature,
-    residual: Option<&Feature>,
-    config: &NormAct<'_>,
-    tracked: bool,
-    y: &mut [f32],
-) -> Result<Option<Saved>> {
-    let (x, residual) = (x.values(), residual.map(Feature::values));
+fn norm_of(x: &Feature, config: &NormAct<'_>) -> Result<Norm> {
     let NormAct { gamma, beta, eps, activation, statistics } = *config;
     gamma.with(|gamma| {
         beta.with(|beta| {
             let Some([mean, var]) = statistics else {
-                let saved = norm::forward_train(x, gamma, beta, residual, activation, eps, y);
-                return Ok(Some(saved));
+                let moments = Moments::new(x.values(), gamma.len());
+                return Ok(Norm::of_batch(&moments, gamma, beta, activation, eps));
             };
             mean.with(|mean| {
-                var.with(|var| {
-                    if tracked {
-                        let saved = norm::forward_eval_saved(
-                            x, gamma, beta, mean, var, residual, activation, eps, y,
-                        );
-                        return Some(saved);
-                    }
-                    norm::forward_eval(x, gamma, beta, mean, var, residual, activation, eps, y);
-                    None
-                })
+                var.with(|var| Norm::given(mean, var, gamma, beta, activation, eps))
             })?
         })
     })??
@@ -93,34 +76,35 @@ fn forward(
 /// What the way back needs.
 struct Way {
     x: Arc<Buffer>,
-    saved: Saved,
+    norm: Arc<Norm>,
+    /// Where the activation let the sum with a residual through.
+    mask: Mask,
     gamma: Param,
     beta: Param,
-    /// Whether it was normalised by the batch's own statistics, which depend on x.
-    of_batch: bool,
     x_node: Option<usize>,
     residual_node: Option<usize>,
     learns: [bool; 2],
 }
 
 impl Way {
-    fn back(self, dy: &[f32], gradients: &mut Gradients) -> Result<()> {
-        let buffer = |node: Option<usize>| node.map(|_| Buffer::new(dy.len()));
-        let (mut dx, mut d_residual) = (buffer(self.x_node), buffer(self.residual_node));
+    fn back(self, dy: &Arc<Buffer>, gradients: &mut Gradients) -> Result<()> {
+        let Self { x, norm, mask, .. } = self;
+        let mut gated = (!mask.is_empty()).then(|| Buffer::new(dy.len()));
         let [mut d_gamma, mut d_beta] =
-            self.learns.map(|learns| learns.then(|| vec![0.0; self.gamma.len()]));
+            self.learns.map(|learns| learns.then(|| vec![0.0; norm.channels()]));
         let grads = Grads {
-            x: dx.as_deref_mut(),
             gamma: d_gamma.as_deref_mut(),
             beta: d_beta.as_deref_mut(),
-            residual: d_residual.as_deref_mut(),
+            residual: gated.as_deref_mut(),
         };
-        let run = if self.of_batch { norm::backward_train } else { norm::backward_eval };
-        self.gamma.with(|gamma| run(dy, &self.x, gamma, &self.saved, grads))?;
-        for (node, gradient) in [(self.x_node, dx), (self.residual_node, d_residual)] {
-            if let (Some(node), Some(gradient)) = (node, gradient) {
-                gradients.add_shared(node, &Arc::new(gradient));
-            }
+        let gradient = Arc::new(norm.backward(dy, &x, &mask, grads));
+        // Without a mask, the residual was added behind no activation.
+        let g = gated.map_or_else(|| dy.clone(), Arc::new);
+        if let Some(node) = self.residual_node {
+            gradients.add_values(node, g.clone().into());
+        }
+        if let Some(node) = self.x_node {
+            gradients.add_values(node, Values::Gradient { g, x, gradient });
         }
         for (param, gradient) in [(&self.gamma, d_gamma), (&self.beta, d_beta)] {
             if let Some(gradient) = gradient {

@@ -6,7 +6,7 @@ use clap::Args;
 use ocelli::graph::{Graph, Node, Op};
 use ocelli::infer::shapes::{conv_shape, hwc, pool_shape};
 use ocelli::kernels::activation::Activation;
-use ocelli::kernels::norm::{self, Grads};
+use ocelli::kernels::norm::{Grads, Mask, Moments, Norm};
 use ocelli::kernels::pool::{self, PoolShape};
 use ocelli::kernels::testing::fill;
 use ocelli::kernels::{Algorithm, Conv, ConvShape, Epilogue, Form, Scratch, isa, peak};
@@ -175,16 +175,17 @@ impl Work {
         let (x, dy) = (fill(rows * channels, 1), fill(rows * channels, 2));
         let (gamma, beta) = (vec![1.0; channels], vec![0.0; channels]);
         let mut y = vec![0.0; x.len()];
-        let act = Activation::Relu;
-        let saved = norm::forward_train(&x, &gamma, &beta, None, act, 1e-5, &mut y);
-        let forward = time(budget, || {
-            norm::forward_train(&x, &gamma, &beta, None, act, 1e-5, &mut y);
-        });
+        let norm = || {
+            let moments = Moments::new(&x, channels);
+            Norm::of_batch(&moments, &gamma, &beta, Activation::Relu, 1e-5)
+        };
+        let forward = time(budget, || drop(norm().forward(&x, None, &mut y)));
+        let norm = norm();
         let (mut d_gamma, mut d_beta) = (gamma.clone(), beta.clone());
         let backward = time(budget, || {
             let (gamma_, beta_) = (Some(&mut d_gamma[..]), Some(&mut d_beta[..]));
-            let grads = Grads { x: Some(&mut y), gamma: gamma_, beta: beta_, residual: None };
-            norm::backward_train(&dy, &x, &gamma, &saved, grads);
+            let grads = Grads { gamma: gamma_, beta: beta_, residual: None };
+            norm.backward(&dy, &x, &Mask::default(), grads).write(&dy, &x, &mut y);
         });
         let passes = [("forward", forward), ("backward", backward)];
         let text = format!("{rows}x{channels}");

@@ -27,10 +27,13 @@ use points::{Point, meet, sum_point};
 use std::ops::Range;
 use tile::{Kernels, Tile};
 use vectors::filled;
-use window::{NO_PIXELS, Pixels, Window};
+use window::{Image, NO_PIXELS, Pixels, Window};
 
 /// Target elements in a block.
 const BLOCK: usize = 1 << 14;
+/// Source elements that a block computes, about: they stay in the L2 cache, and the lines that two blocks compute
+/// are few.
+const COMPUTED: usize = 1 << 17;
 
 /// One direction of a depthwise convolution, ready to run.
 #[derive(Clone, Debug)]
@@ -56,8 +59,7 @@ struct Phase {
 /// Some rows of all grids: what they read and write.
 struct Band<'a> {
     operands: Operands<'a>,
-    /// The image of the source.
-    image: &'a [f32],
+    image: Image<'a>,
     zeros: &'a [f32],
     /// Memory for a tile.
     pixels: &'a mut Pixels,
@@ -111,20 +113,33 @@ impl Depthwise {
         let [height, width, channels] = self.pass.target;
         let source_len = self.pass.source.into_iter().product::<usize>();
         let band = self.pass.spread[0].min(height) * self.rows * width * channels;
-        let bands = (BLOCK / band).max(1);
-        let blocks = self.pass.batch * (height * width * channels).div_ceil(bands * band);
-        let [zeros, memory] = scratch.parts([channels, count(blocks) * apart(0)]);
+        let bands = match operands.source.is_plain() {
+            true => BLOCK / band,
+            false => COMPUTED * self.pass.target[0] / (source_len * self.rows * self.pass.spread[0]),
+        };
+        let bands = bands.max(1);
+        let per_image = (height * width * channels).div_ceil(bands * band);
+        // The values of the source that block i of image n reads.
+        let read = |n: usize, i: usize| {
+            let first = n * self.pass.bands_per_image();
+            let end = ((i + 1) * bands * self.rows).min(self.pass.bands_per_image());
+            self.pass.source_of(&(first + i * bands * self.rows..first + end))
+        };
+        let most = (0..per_image).map(|i| read(0, i).len()).max().unwrap_or(0);
+        let each = apart(operands.source.memory(most));
+        let [zeros, memory] =
+            scratch.parts([channels, count(self.pass.batch * per_image) * each]);
         zeros.fill(0.0);
         let zeros = &*zeros;
         let target_len = height * width * channels;
-        let images = target.chunks_exact_mut(target_len);
-        let images = images.zip(operands.source.chunks_exact(source_len)).enumerate();
-        let items = images.flat_map(|(n, (target, image))| {
-            let start = move |i: usize| n * target_len + i * bands * band;
-            let blocks = target.chunks_mut(bands * band).enumerate();
-            blocks.map(move |(i, target)| (image, i * bands, start(i), target))
+        let images = target.chunks_exact_mut(target_len).enumerate();
+        let items = images.flat_map(|(n, target)| {
+            target.chunks_mut(bands * band).enumerate().map(move |(i, target)| (n, i, target))
         });
-        share(items, memory, apart(0), |(image, first, start, target), _| {
+        share(items, memory, each, |(n, i, target), memory| {
+            let (first, start) = (i * bands, n * target_len + i * bands * band);
+            let view = operands.source.view(read(n, i), memory);
+            let image = Image { view, start: n * source_len };
             let pixels = &mut { NO_PIXELS };
             for (i, target) in target.chunks_mut(band).enumerate() {
                 let row = (first + i) * self.rows;

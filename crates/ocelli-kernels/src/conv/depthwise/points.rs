@@ -2,6 +2,7 @@
 //! dilation, padding and number of channels.
 
 use super::vectors::Vectors;
+use super::window::Image;
 use crate::conv::grid::Grid;
 use crate::simd::{Vector, for_each_isa};
 
@@ -24,7 +25,7 @@ pub(super) fn meet(grid: &Grid, point: [usize; 2], size: [usize; 3], met: &mut V
 
 /// A sum over the taps that a point meets.
 pub(super) struct Point<'a> {
-    pub image: &'a [f32],
+    pub image: Image<'a>,
     pub met: &'a [Meeting],
     /// `[taps, C]`
     pub weights: &'a [f32],
@@ -41,14 +42,14 @@ for_each_isa! {
     /// Computes one pixel.
     ///
     /// # Safety
-    /// The pixels met must lie in the image.
+    /// The pixels met must lie in lines that there are of the image.
     pub(super) unsafe fn sum_point = sum(point: Point<'_>)
 }
 
 #[inline(always)]
 unsafe fn sum<V: Vector>(point: Point<'_>) {
     let channels = point.target.len();
-    let vectors = Vectors::new(point.image, V::LANES, channels);
+    let vectors = Vectors::new(point.image.at(0), V::LANES, channels);
     for vector in 0..vectors.count() {
         let at = vectors.first(vector);
         // SAFETY: pixels and taps have `channels` values; all vectors are full but where there is only one,
@@ -59,7 +60,7 @@ unsafe fn sum<V: Vector>(point: Point<'_>) {
                 None => V::splat(0.0),
             };
             for &(pixel, tap) in point.met {
-                let x = V::load_first(point.image.as_ptr().add(pixel + at), channels);
+                let x = V::load_first(point.image.at((pixel + at) as isize), channels);
                 let weight = point.weights.as_ptr().add(tap * channels + at);
                 sum = x.mul_add(V::load_first(weight, channels), sum);
             }
@@ -74,7 +75,7 @@ unsafe fn sum<V: Vector>(point: Point<'_>) {
 
 /// What a point of y adds to the weight gradient.
 pub(super) struct PointGradient<'a> {
-    pub image: &'a [f32],
+    pub image: Image<'a>,
     pub vectors: Vectors,
     pub met: &'a [Meeting],
     /// All taps of the kernel.
@@ -89,7 +90,7 @@ for_each_isa! {
     /// Adds one point.
     ///
     /// # Safety
-    /// There must be sums for every vector; the pixels met must lie in the image.
+    /// There must be sums for every vector; the pixels met must lie in lines that there are of the image.
     pub(super) unsafe fn add_point = add(point: PointGradient<'_>)
 }
 
@@ -102,7 +103,7 @@ unsafe fn add<V: Vector>(point: PointGradient<'_>) {
         unsafe {
             let dy = V::load_first(point.dy.as_ptr().add(at), channels);
             for &(pixel, tap) in point.met {
-                let x = V::load_first(point.image.as_ptr().add(pixel + at), channels);
+                let x = V::load_first(point.image.at((pixel + at) as isize), channels);
                 let sum = point.sums.as_mut_ptr().add((vector * point.taps + tap) * V::LANES);
                 x.mul_add(dy, V::load(sum)).store(sum);
             }

@@ -63,7 +63,7 @@ impl Kernels {
     pub unsafe fn run(&self, rows: usize, points: usize, tile: &mut Tile<'_>) {
         let channels = tile.window.size[2];
         let end = (rows - 1) * tile.distance[0] + (points - 1) * tile.distance[1] + channels;
-        tile.window.check();
+        tile.window.check(tile.taps[0] + rows - 1);
         assert!(end <= tile.target.len() && tile.bias.is_none_or(|bias| bias.len() == channels));
         assert!(tile.residual.is_none_or(|residual| end <= residual.len()));
         assert_eq!(tile.weights.len(), tile.taps[0] * tile.taps[1] * channels);
@@ -104,7 +104,7 @@ unsafe fn tile<
     let source = |row: usize| &tile.pixels[row];
     // The first row of taps meets source rows 0..taps, the second (a step of 1 below) 1..taps + 1.
     let alone = if TILE_ROWS == 1 { taps } else { 1 };
-    let vectors = Vectors::new(tile.window.image, V::LANES, channels);
+    let vectors = Vectors::new(tile.window.image.at(0), V::LANES, channels);
     for vector in 0..vectors.count() {
         let at = vectors.first(vector);
         // SAFETY: the window's pixels have `channels` values, of which a vector from `at` on are read; there

@@ -21,14 +21,14 @@ pub(super) struct Vectors {
 }
 
 impl Vectors {
-    /// The vectors for the pixels of an image.
+    /// The vectors for the pixels of an image, of which this is one.
     ///
     /// Loads across cache lines halve the speed, and allocators like to return memory that begins 16 bytes
     /// into a line. So where the channels keep all pixels aligned alike, the first vector is followed by
     /// aligned ones.
     #[inline(always)]
-    pub fn new(image: &[f32], lanes: usize, channels: usize) -> Self {
-        let beyond = image.as_ptr().addr() / size_of::<f32>() % lanes;
+    pub fn new(image: *const f32, lanes: usize, channels: usize) -> Self {
+        let beyond = image.addr() / size_of::<f32>() % lanes;
         let alike = channels.is_multiple_of(lanes) && channels > lanes;
         Self { lanes, channels, lead: if alike { (lanes - beyond) % lanes } else { 0 } }
     }
@@ -71,14 +71,14 @@ mod tests {
     fn all_vectors_but_the_first_and_the_last_are_aligned() {
         let memory = [0.0; 64];
         for offset in 0..8 {
-            let vectors = Vectors::new(&memory[offset..], 8, 24);
+            let vectors = Vectors::new(memory[offset..].as_ptr(), 8, 24);
             for vector in 1..vectors.count() - 1 {
                 let at = memory.as_ptr().addr() / size_of::<f32>() + offset + vectors.first(vector);
                 assert_eq!(at % 8, 0);
             }
         }
-        assert_eq!(Vectors::new(&memory[1..], 8, 20).count(), 3);
-        assert_eq!(Vectors::new(&memory[1..], 8, 8).count(), 1);
+        assert_eq!(Vectors::new(memory[1..].as_ptr(), 8, 20).count(), 3);
+        assert_eq!(Vectors::new(memory[1..].as_ptr(), 8, 8).count(), 1);
     }
 
     #[test]

@@ -7,15 +7,17 @@
 use super::kernels::{FEWEST, pieces, tile_kernels};
 use super::points::{PointGradient, add_point, meet};
 use super::vectors::{Vectors, filled};
-use super::window::{NO_PIXELS, Pixels, ROWS, Window};
-use super::{first_source, has_tiles};
+use super::window::{Image, NO_PIXELS, Pixels, ROWS, Window};
+use super::{COMPUTED, first_source, has_tiles};
 use crate::Scratch;
 use crate::conv::ConvShape;
 use crate::conv::grid::{Grid, Pass};
 use crate::isa::Isa;
 use crate::register::lanes;
 use crate::simd::Vector;
+use crate::source::Source;
 use crate::workers::{add_in_order, apart, count, share};
+use std::ops::Range;
 
 /// Most slices, and fewest points in a slice: sums are cleared and added up for each.
 const SLICES: usize = 16;
@@ -28,8 +30,8 @@ type Widths = [unsafe fn(&mut TileGradient<'_>); 4];
 pub(in crate::conv) fn backward_weight(
     shape: &ConvShape,
     isa: Isa,
-    x: &[f32],
-    dy: &[f32],
+    x: Source<'_>,
+    dy: Source<'_>,
     dw: &mut [f32],
     scratch: &mut Scratch,
 ) {
@@ -46,31 +48,59 @@ pub(in crate::conv) fn backward_weight(
     let kernels = kernels.filter(|_| tiled);
     let slice = lines.div_ceil(SLICES).max(POINTS.div_ceil(width));
     let slices = lines.div_ceil(slice);
-    // The images of x are aligned alike wherever that matters.
-    let vectors = Vectors::new(x, lanes(isa), channels);
+    // The images of x are aligned alike wherever that matters; what is computed is aligned.
+    let vectors = match x {
+        Source::Plain(x) => Vectors::new(x.as_ptr(), lanes(isa), channels),
+        _ => Vectors::new(std::ptr::null(), lanes(isa), channels),
+    };
     let len = vectors.count() * grid.taps() * lanes(isa);
-    let each = apart(0);
+    // Lines of y that share one reading of x: one if nothing is computed.
+    let images = pass.source.into_iter().product::<usize>();
+    let group = match x.is_plain() && dy.is_plain() {
+        true => 1,
+        false => (COMPUTED * height / images).clamp(1, height),
+    };
+    let groups = |lines: Range<usize>| {
+        let image_end = move |line: usize| (line / height + 1) * height;
+        let first = (!lines.is_empty()).then_some(lines.start);
+        let starts = std::iter::successors(first, move |&line| {
+            Some((line + group).min(image_end(line))).filter(|&next| next < lines.end)
+        });
+        let end = lines.end;
+        starts.map(move |start| start..(start + group).min(image_end(start)).min(end))
+    };
+    let slice_of = |i: usize| i * slice..((i + 1) * slice).min(lines);
+    let loaded = (0..slices).flat_map(|i| groups(slice_of(i))).fold([0; 2], |most, lines| {
+        let lens = [pass.source_of(&lines).len(), lines.len() * width * channels];
+        [x.memory(most[0].max(lens[0])), dy.memory(most[1].max(lens[1]))]
+    });
+    let each = apart(loaded[0]) + apart(loaded[1]);
     let [zeros, sums, total, memory] =
         scratch.parts([channels, slices * len, len, count(slices) * each]);
     zeros.fill(0.0);
     let zeros = &*zeros;
-    share(sums.chunks_exact_mut(len).enumerate(), memory, each, |(i, sums), _| {
+    share(sums.chunks_exact_mut(len).enumerate(), memory, each, |(i, sums), memory| {
         sums.fill(0.0);
-        for line in i * slice..((i + 1) * slice).min(lines) {
-            let images = pass.source.into_iter().product::<usize>();
-            let row = Row {
-                image: &x[line / height * images..][..images],
-                size: pass.source,
-                zeros,
-                vectors,
-                row: line % height,
-                dy: &dy[line * width * channels..][..width * channels],
-            };
-            match kernels {
-                // SAFETY: the CPU has `isa`, and the channels fill a vector of it.
-                Some(kernels) => unsafe { row.add_tiles(grid, kernels, sums) },
-                // SAFETY: the CPU has `isa`, and there are sums for all its vectors.
-                None => unsafe { row.add_points(grid, isa, sums) },
+        let (for_x, for_dy) = memory.split_at_mut(apart(loaded[0]));
+        for lines in groups(slice_of(i)) {
+            let view = x.view(pass.source_of(&lines), for_x);
+            let span = lines.start * width * channels..lines.end * width * channels;
+            let dy = dy.view(span, for_dy);
+            for line in lines {
+                let row = Row {
+                    image: Image { view, start: line / height * images },
+                    size: pass.source,
+                    zeros,
+                    vectors,
+                    row: line % height,
+                    dy: dy.get(line * width * channels..(line + 1) * width * channels),
+                };
+                match kernels {
+                    // SAFETY: the CPU has `isa`, and the channels fill a vector of it.
+                    Some(kernels) => unsafe { row.add_tiles(grid, kernels, sums) },
+                    // SAFETY: the CPU has `isa`, and there are sums for all its vectors.
+                    None => unsafe { row.add_points(grid, isa, sums) },
+                }
             }
         }
     });
@@ -90,7 +120,7 @@ fn unpack(sums: &[f32], lanes: usize, dw: &mut [f32]) {
 
 /// A row of dy with the image of x that it belongs to.
 struct Row<'a> {
-    image: &'a [f32],
+    image: Image<'a>,
     size: [usize; 3],
     zeros: &'a [f32],
     vectors: Vectors,
@@ -112,7 +142,7 @@ impl Row<'_> {
                 ],
                 zeros: self.zeros,
             };
-            window.check();
+            window.check(grid.rows.taps.len());
             let mut tile = TileGradient {
                 window,
                 pixels: &mut pixels,

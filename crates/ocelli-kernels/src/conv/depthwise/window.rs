@@ -1,5 +1,6 @@
 //! The source pixels under a tile.
 
+use crate::source::View;
 use std::ops::Range;
 
 /// Most rows and most columns of a window.
@@ -12,11 +13,28 @@ pub(super) type Pixels = [[*const f32; COLUMNS]; ROWS];
 /// Nowhere yet.
 pub(super) const NO_PIXELS: Pixels = [[std::ptr::null(); COLUMNS]; ROWS];
 
+/// An image of the source, at least the lines that someone reads.
+#[derive(Clone, Copy)]
+pub(super) struct Image<'a> {
+    pub view: View<'a>,
+    /// Where it begins in the source.
+    pub start: usize,
+}
+
+impl Image<'_> {
+    /// A pointer to an element of it; only those that the view has may be read.
+    #[inline(always)]
+    pub fn at(&self, element: isize) -> *const f32 {
+        let (values, start) = self.view.raw();
+        values.wrapping_offset(self.start as isize + element - start as isize)
+    }
+}
+
 /// A rectangle of source pixels, some of which may lie in the padding.
 #[derive(Clone, Copy)]
 pub(super) struct Window<'a> {
-    /// `[rows, columns, channels]`, as `size` says.
-    pub image: &'a [f32],
+    pub image: Image<'a>,
+    /// `[rows, columns, channels]`
     pub size: [usize; 3],
     /// Row and column of its first pixel.
     pub first: [isize; 2],
@@ -40,7 +58,7 @@ impl Window<'_> {
         let [row, column] = self.first;
         for r in rows {
             let first = (row + r as isize) * width as isize + column;
-            let line = self.image.as_ptr().wrapping_offset(first * channels as isize);
+            let line = self.image.at(first * channels as isize);
             for (c, pixel) in pixels[r][..columns].iter_mut().enumerate() {
                 let inside = (column + c as isize).cast_unsigned() < width;
                 let here = line.wrapping_add(c * channels);
@@ -49,9 +67,19 @@ impl Window<'_> {
         }
     }
 
-    /// That every pixel that [`point_to`](Self::point_to) points to can be read.
-    pub fn check(&self) {
-        let [rows, columns, channels] = self.size;
-        assert!(self.image.len() == rows * columns * channels && self.zeros.len() >= channels);
+    /// That every pixel of so many rows that [`point_to`](Self::point_to) points to can be read.
+    pub fn check(&self, rows: usize) {
+        let [_, columns, channels] = self.size;
+        let rows = self.rows(rows);
+        assert!(self.zeros.len() >= channels, "a pixel of zeros");
+        if !rows.is_empty() {
+            let line = |row: usize| {
+                let row = row.wrapping_add_signed(self.first[0]);
+                self.image.start + row * columns * channels
+            };
+            let has = self.image.view.range();
+            let inside = has.start <= line(rows.start) && line(rows.end) <= has.end;
+            assert!(inside, "lines beyond those of the source");
+        }
     }
 }

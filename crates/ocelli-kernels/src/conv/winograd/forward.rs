@@ -12,6 +12,7 @@ use crate::conv::dense::Operands;
 use crate::conv::{ConvShape, Epilogue, Form};
 use crate::isa::Isa;
 use crate::register::{Rows, Tile, even_pieces, lanes, rows_kernels};
+use crate::source::Source;
 use crate::workers::{SharedMut, apart, count, share};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -154,13 +155,16 @@ impl Winograd {
     fn run_blocks(&self, operands: Operands<'_>, target: &mut [f32], scratch: &mut Scratch) {
         let tiles = self.most_tiles();
         let (data, products) = (self.data_layout(tiles).len(), self.product_layout(tiles).len());
-        let each = apart(data + products);
+        let own = apart(data + products);
         let blocks = self.blocks();
+        let each = own + apart(self.loaded(&operands.source, blocks.clone()));
         let memory_len = count(blocks.clone().count()) * each;
-        let [zero, folded, memory] =
-            scratch.parts([self.source.size[2], self.folded_len(), memory_len]);
+        let [whole_len, folded_len] = self.fold_lens(&operands.source);
+        let [zero, whole, folded, memory] =
+            scratch.parts([self.source.size[2], whole_len, folded_len, memory_len]);
         zero.fill(0.0);
-        let images = self.images(operands.source, folded, zero);
+        let zero = &*zero;
+        let source = self.fold(operands.source, whole, folded);
         let mut rest = target;
         let threads = rayon::current_num_threads();
         let following = blocks.clone().skip(threads).chain(std::iter::repeat(0..0));
@@ -171,12 +175,15 @@ impl Winograd {
             (Block::new(self.tiling, strips), pixels.start, part, following)
         });
         share(items, memory, each, |(block, origin, target, following), memory| {
+            let (memory, loaded) = memory.split_at_mut(own);
             let (data, products) = memory.split_at_mut(data);
+            let images = self.images(&source, &block.strips, loaded, zero);
             self.transform(images, &block, SharedMut::new(data), block.strips.clone());
             let steps = self.panel.count() * self.steps(&block);
-            let source = self.source_of(images.pixels, following);
+            let [first, second] = source.stands(self.source_of(&following));
             let mut ahead = [
-                Prefetch::new(source, For::Reading, steps),
+                Prefetch::new(first, For::Reading, steps),
+                Prefetch::new(second, For::Reading, steps),
                 // The first panel's outputs need them.
                 Prefetch::new(target, For::Writing, steps / 2),
             ];
@@ -192,15 +199,24 @@ impl Winograd {
         let tiles = self.most_tiles();
         let [data, products] =
             [self.data_layout(tiles), self.product_layout(tiles)].map(|layout| apart(layout.len()));
-        let each = apart(self.panel.len()) + products;
+        let strips = (0..self.shape.batch * self.tiling.rows.tiles()).map(|strip| strip..strip + 1);
+        let each = (apart(self.panel.len()) + products)
+            .max(apart(self.loaded(&operands.source, strips)));
         let blocks: Vec<_> = self.blocks().map(|strips| Block::new(self.tiling, strips)).collect();
         let groups = even_pieces(0..blocks.len(), (self.group / data).max(1));
         let group = groups.clone().map(|group| group.len()).max().unwrap_or(0);
         let most = count(self.panel.count().max(group * self.strips));
-        let [zero, folded, all, memory] =
-            scratch.parts([self.source.size[2], self.folded_len(), group * data, most * each]);
+        let [whole_len, folded_len] = self.fold_lens(&operands.source);
+        let [zero, whole, folded, all, memory] = scratch.parts([
+            self.source.size[2],
+            whole_len,
+            folded_len,
+            group * data,
+            most * each,
+        ]);
         zero.fill(0.0);
-        let images = self.images(operands.source, folded, zero);
+        let zero = &*zero;
+        let source = self.fold(operands.source, whole, folded);
         let target = SharedMut::new(target);
         for group in groups {
             let blocks = &blocks[group];
@@ -208,8 +224,10 @@ impl Winograd {
                 let data = SharedMut::new(data);
                 block.strips.clone().map(move |strip| (block, data, strip))
             });
-            share(strips, memory, each, |(block, data, strip), _| {
-                self.transform(images, block, data, strip..strip + 1);
+            share(strips, memory, each, |(block, data, strip), loaded| {
+                let strip = strip..strip + 1;
+                let images = self.images(&source, &strip, loaded, zero);
+                self.transform(images, block, data, strip);
             });
             let panels = operands.weights.chunks_exact(self.panel.taps_len()).enumerate();
             share(panels, memory, each, |(i, taps), memory| {
@@ -284,10 +302,17 @@ impl Winograd {
         points.map(|point| self.tile.cut(block.owners(point)).count()).sum()
     }
 
-    /// About the pixels that some strips read.
-    fn source_of<'a>(&self, source: &'a [f32], strips: Range<usize>) -> &'a [f32] {
-        let per_strip = source.len() / (self.shape.batch * self.tiling.rows.tiles()).max(1);
-        &source[strips.start * per_strip..strips.end * per_strip]
+    /// The values that some strips read.
+    fn source_of(&self, strips: &Range<usize>) -> Range<usize> {
+        self.source.source_of(&self.tiling, strips, self.panel.frame.family.taps() - 1)
+    }
+
+    /// How much memory it takes to compute what some strips read, at most.
+    fn loaded(&self, source: &Source<'_>, strips: impl Iterator<Item = Range<usize>>) -> usize {
+        if source.is_plain() || self.fold_lens(source)[1] > 0 {
+            return 0;
+        }
+        strips.map(|strips| self.source_of(&strips).len()).max().unwrap_or(0)
     }
 
     /// A block's products with a panel to pixels.
@@ -310,16 +335,37 @@ impl Winograd {
         }
     }
 
-    fn images<'a>(&self, source: &'a [f32], folded: &'a mut [f32], zero: &'a [f32]) -> Images<'a> {
-        let pixels = match self.panel.form {
-            Form::Forward => self.panel.frame.fold(&self.shape, source, folded),
-            Form::BackwardInput => source,
-        };
+    /// What some strips read, in `loaded` if it must be computed.
+    fn images<'a>(
+        &self,
+        source: &Source<'a>,
+        strips: &Range<usize>,
+        loaded: &'a mut [f32],
+        zero: &'a [f32],
+    ) -> Images<'a> {
+        let pixels = source.view(self.source_of(strips), loaded);
         Images { pixels, grid: self.source, zero }
     }
 
-    fn folded_len(&self) -> usize {
-        self.panel.frame.folded_len(&self.shape)
+    fn fold<'a>(
+        &self,
+        source: Source<'a>,
+        whole: &mut [f32],
+        folded: &'a mut [f32],
+    ) -> Source<'a> {
+        match self.panel.form {
+            Form::Forward => self.panel.frame.fold(&self.shape, source, whole, folded),
+            Form::BackwardInput => source,
+        }
+    }
+
+    /// Elements of `whole` and `folded` for [`fold`](Self::fold).
+    fn fold_lens(&self, source: &Source<'_>) -> [usize; 2] {
+        let frame = self.panel.frame;
+        match self.panel.form {
+            Form::Forward => [frame.whole_len(source), frame.folded_len(&self.shape)],
+            Form::BackwardInput => [0; 2],
+        }
     }
 
     fn data_layout(&self, tiles: usize) -> Layout {

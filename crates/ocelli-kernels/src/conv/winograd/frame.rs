@@ -8,7 +8,9 @@
 //! Backward, the four pixels of a square of dx are four convolutions of dy with stride 1.
 
 use super::points::Family;
+use super::tiles::{Run, Tiling};
 use crate::conv::ConvShape;
+use crate::source::Source;
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -37,6 +39,23 @@ impl Grid {
     pub fn first_backwards(&self, phase: usize) -> [isize; 2] {
         let pixel = pixel(self.step, phase);
         [0, 1].map(|axis| self.offset[axis] + self.step as isize - 1 - pixel[axis] as isize)
+    }
+
+    /// The values that the tiles of some strips read, if each reads so many rows of squares beyond its outputs:
+    /// whole lines, with what lies between them.
+    pub fn source_of(&self, tiling: &Tiling, strips: &Range<usize>, more: usize) -> Range<usize> {
+        if strips.is_empty() {
+            return 0..0;
+        }
+        let [height, width, channels] = self.size;
+        let per_image = tiling.rows.tiles();
+        let line = |strip: usize, squares: fn(Run) -> usize, more: usize| {
+            let row = (squares(tiling.rows.run(strip % per_image)) + more) * self.step;
+            strip / per_image * height + row.saturating_add_signed(self.offset[0]).min(height)
+        };
+        let start = line(strips.start, |run| run.start, 0);
+        let end = line(strips.end - 1, |run| run.start + run.outputs, more).max(start);
+        start * width * channels..end * width * channels
     }
 
     /// Squares that it takes to cover the image.
@@ -195,11 +214,23 @@ impl Frame {
         if self.folds() { shape.batch * rows * columns * channels } else { 0 }
     }
 
-    /// Images of x as they are read: x itself, or folded into `to`.
-    pub fn fold<'a>(&self, shape: &ConvShape, x: &'a [f32], to: &'a mut [f32]) -> &'a [f32] {
+    /// Elements of `whole` for [`fold`](Self::fold).
+    pub fn whole_len(&self, x: &Source<'_>) -> usize {
+        if self.folds() { x.memory(x.len()) } else { 0 }
+    }
+
+    /// Images of x as they are read: x itself, or folded into `to`, if need be from where it is computed.
+    pub fn fold<'a>(
+        &self,
+        shape: &ConvShape,
+        x: Source<'a>,
+        whole: &mut [f32],
+        to: &'a mut [f32],
+    ) -> Source<'a> {
         if !self.folds() {
             return x;
         }
+        let x = x.whole(whole, shape.in_channels);
         let [rows, columns, channels] = self.source(shape).size;
         let line = shape.width * shape.in_channels;
         to.par_chunks_exact_mut(columns * channels).enumerate().for_each(|(index, to)| {
@@ -213,7 +244,7 @@ impl Frame {
                 fold_line(from, shape.padding.left, SQUARE[2 * half], pairs);
             }
         });
-        to
+        Source::Plain(to)
     }
 }
 

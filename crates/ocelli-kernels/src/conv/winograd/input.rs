@@ -1,16 +1,17 @@
-//! From pixels to points: the transforms of the tiles of x and of dy.use crate::workers::SharedMut;
+//! From pixels to points: the transforms of the tiles of x and of dy.
 
 use super::frame::Grid;
 use super::memory::Layout;
 use super::points::{F42, F43, F44, Family, Transforms, by_family, by_size};
 use super::tiles::Block;
 use crate::simd::{Vector, for_each_isa};
+use crate::source::View;
 use crate::workers::SharedMut;
 
 /// Images that tiles are read from.
 #[derive(Clone, Copy)]
 pub(super) struct Images<'a> {
-    pub pixels: &'a [f32],
+    pub pixels: View<'a>,
     pub grid: Grid,
     /// What a pixel outside the image holds: as many zeros as channels.
     pub zero: &'a [f32],
@@ -118,7 +119,7 @@ unsafe fn strip_of<V: Vector, T: Transform, F: Transforms<P, R>, const P: usize,
     let (image, row) = job.block.strip(index);
     for phase in 0..images.grid.phases() {
         let first = images.grid.first(phase);
-        let rows = images.rows::<P>(image, row.start, first[0]);
+        let rows = images.rows::<P>(image, row.start, first[0], row.outputs + T::more(R));
         for (place, column) in job.block.tiles_of(index) {
             let pixels = images.under(&rows, column.start, first[1]);
             let to = Place { to, layout: &job.layout, place, channel: phase * channels };
@@ -131,20 +132,22 @@ unsafe fn strip_of<V: Vector, T: Transform, F: Transforms<P, R>, const P: usize,
 }
 
 impl<'a> Images<'a> {
-    /// The rows of pixels below a tile that begins at an output row; none where that is padding.
+    /// The first `count` rows of pixels below a tile that begins at an output row; none where that is padding.
     #[inline(always)]
     fn rows<const P: usize>(
         &self,
         image: usize,
         start: usize,
         first: isize,
+        count: usize,
     ) -> [Option<&'a [f32]>; P] {
         let [height, width, channels] = self.grid.size;
         std::array::from_fn(|i| {
             let row = ((start + i) * self.grid.step)
                 .checked_add_signed(first)
-                .filter(|&row| row < height)?;
-            Some(&self.pixels[(image * height + row) * width * channels..][..width * channels])
+                .filter(|&row| row < height && i < count)?;
+            let line = (image * height + row) * width * channels;
+            Some(self.pixels.get(line..line + width * channels))
         })
     }
 

@@ -8,7 +8,9 @@ use crate::testing::{
     conv_backward_input, conv_backward_weight, conv_forward, fill, relative_error, widen,
     with_threads,
 };
-use crate::{ConvShape, Padding, Scratch};
+use crate::activation::Activation;
+use crate::norm::{Grads, Mask, Moments, Norm};
+use crate::{ConvShape, Padding, Scratch, Source};
 use proptest::prelude::*;
 
 const BASE: ConvShape = ConvShape {
@@ -28,9 +30,38 @@ fn isas() -> impl Iterator<Item = Isa> {
     [Isa::Portable, Isa::Avx2, Isa::Avx512].into_iter().filter(|&isa| isa <= detected())
 }
 
-/// y, dx and dw, written into memory full of NaN, so that an element left out is seen.
+/// y, dx and dw; asserts that they are the same from values that are computed while they are read.
 fn passes(shape: &ConvShape, isa: Isa, schedule: Schedule) -> [Vec<f32>; 3] {
-    let [x, w, bias, dy] = data(shape);
+    let [x, _, _, dy] = data(shape);
+    let norm = |x: &[f32], channels: usize| {
+        let (gamma, beta) = (fill(channels, 6), fill(channels, 7));
+        Norm::of_batch(&Moments::new(x, channels), &gamma, &beta, Activation::Relu, 1e-3)
+    };
+    let [before, after] = [norm(&x, shape.in_channels), norm(&dy, shape.out_channels)];
+    let gradient = after.backward(&dy, &dy, &Mask::default(), Grads::default());
+    let computed = [
+        Source::Normed { x: &x, norm: &before },
+        Source::Gradient { g: &dy, x: &dy, gradient: &gradient },
+    ];
+    let written = computed.map(|source| {
+        let mut values = vec![f32::NAN; source.len()];
+        source.write(&mut values);
+        values
+    });
+    let results = [computed, [Source::from(&written[0]), Source::from(&written[1])]]
+        .map(|sources| passes_on(sources, shape, isa, schedule));
+    assert_eq!(results[0], results[1], "{shape:?} {isa:?} {schedule:?}");
+    passes_on([Source::from(&x), Source::from(&dy)], shape, isa, schedule)
+}
+
+/// y, dx and dw, written into memory full of NaN, so that an element left out is seen.
+fn passes_on(
+    [x, dy]: [Source<'_>; 2],
+    shape: &ConvShape,
+    isa: Isa,
+    schedule: Schedule,
+) -> [Vec<f32>; 3] {
+    let [_, w, bias, _] = data(shape);
     let [mut y, mut dx, mut dw] =
         [shape.y_len(), shape.x_len(), shape.w_len()].map(|len| vec![f32::NAN; len]);
     let mut scratch = Scratch::new();
@@ -38,12 +69,12 @@ fn passes(shape: &ConvShape, isa: Isa, schedule: Schedule) -> [Vec<f32>; 3] {
     let forward = Winograd::forward(isa, shape).with_schedule(schedule);
     let weights = packed(&forward, &w);
     let operands =
-        Operands { source: &x, weights: &weights, epilogue: Epilogue::bias(Some(&bias)) };
+        Operands { source: x, weights: &weights, epilogue: Epilogue::bias(Some(&bias)) };
     forward.run(operands, &mut y, &mut scratch);
     let backward = Winograd::backward_input(isa, shape).with_schedule(schedule);
     let weights = packed(&backward, &w);
     backward.run(
-        Operands { source: &dy, weights: &weights, epilogue: Epilogue::default() },
+        Operands { source: dy, weights: &weights, epilogue: Epilogue::default() },
         &mut dx,
         &mut scratch,
     );
@@ -51,7 +82,7 @@ fn passes(shape: &ConvShape, isa: Isa, schedule: Schedule) -> [Vec<f32>; 3] {
         Schedule::Blocks => weight::Schedule::Slices,
         Schedule::Panels => weight::Schedule::Groups,
     };
-    WeightGradient::scheduled(isa, shape, sums).run(&x, &dy, &mut dw, &mut scratch);
+    WeightGradient::scheduled(isa, shape, sums).run(x, dy, &mut dw, &mut scratch);
     [y, dx, dw]
 }
 
@@ -186,7 +217,8 @@ fn what_is_not_finite_reaches_its_outputs() {
         let plan = Winograd::forward(detected(), &shape);
         let mut y = vec![0.0; shape.y_len()];
         let weights = packed(&plan, &w);
-        let operands = Operands { source: &x, weights: &weights, epilogue: Epilogue::default() };
+        let (source, epilogue) = (Source::from(&x), Epilogue::default());
+        let operands = Operands { source, weights: &weights, epilogue };
         plan.run(operands, &mut y, &mut Scratch::new());
         assert!(y[..2 * shape.out_channels].iter().all(|y| !y.is_finite()));
         assert!(y[y.len() - shape.out_channels..].iter().all(|y| y.is_finite()));

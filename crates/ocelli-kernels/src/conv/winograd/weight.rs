@@ -12,6 +12,7 @@ use crate::Scratch;
 use crate::conv::ConvShape;
 use crate::isa::Isa;
 use crate::register::{Outer, Tile, even_pieces, outer_kernels};
+use crate::source::Source;
 use crate::workers::{SharedMut, apart, count, share};
 use std::ops::Range;
 
@@ -98,7 +99,7 @@ impl WeightGradient {
     }
 
     /// dw `[O, K, K, C]` of x and dy.
-    pub fn run(&self, x: &[f32], dy: &[f32], dw: &mut [f32], scratch: &mut Scratch) {
+    pub fn run(&self, x: Source<'_>, dy: Source<'_>, dw: &mut [f32], scratch: &mut Scratch) {
         if self.all_strips() == 0 {
             return dw.fill(0.0);
         }
@@ -108,26 +109,33 @@ impl WeightGradient {
         }
     }
 
-    fn run_slices(&self, images: Pair<&[f32]>, dw: &mut [f32], scratch: &mut Scratch) {
+    fn run_slices(&self, images: Pair<Source<'_>>, dw: &mut [f32], scratch: &mut Scratch) {
         let strips = self.all_strips();
         let tiles = strips * self.tiling.columns.tiles();
         let slices = even_pieces(0..strips, strips.div_ceil((tiles / SLICE).clamp(1, SLICES)));
         let lens = self.lens();
-        let (each, slices_len) = (apart(lens[0] + lens[1]), slices.clone().count());
+        let groups = slices.clone().flat_map(|slice| even_pieces(slice, self.strips));
+        let (own, loaded) = (apart(lens[0] + lens[1]), self.loaded(&images, groups));
+        let (each, slices_len) = (own + apart(loaded[0]) + apart(loaded[1]), slices.clone().count());
         let sums_len = self.blocks() * self.block_len();
-        let [zero, folded, sums, memory] = scratch.parts([
+        let [zero, whole, folded, sums, memory] = scratch.parts([
             self.zero_len(),
+            self.frame.whole_len(&images[1]),
             self.frame.folded_len(&self.shape),
             slices_len * sums_len,
             count(slices_len) * each,
         ]);
-        let images = self.images(images, folded, zero);
+        zero.fill(0.0);
+        let (zero, [dy, x]) = (&*zero, images);
+        let sources = [dy, self.frame.fold(&self.shape, x, whole, folded)];
         let points = self.frame.family.all();
         let items = sums.chunks_exact_mut(sums_len).zip(slices);
         share(items, memory, each, |(sums, slice), memory| {
-            let (z, v) = memory.split_at_mut(lens[0]);
+            let (transforms, memory) = memory.split_at_mut(own);
+            let (z, v) = transforms.split_at_mut(lens[0]);
             for strips in even_pieces(slice.clone(), self.strips) {
                 let accumulate = strips.start > slice.start;
+                let images = self.images(sources, &strips, memory, loaded, zero);
                 let group = Block::new(self.tiling, strips);
                 let transforms = [SharedMut::new(z), SharedMut::new(v)];
                 group
@@ -142,31 +150,36 @@ impl WeightGradient {
         self.finish_all(sums, slices_len, dw, memory, each);
     }
 
-    fn run_groups(&self, images: Pair<&[f32]>, dw: &mut [f32], scratch: &mut Scratch) {
+    fn run_groups(&self, images: Pair<Source<'_>>, dw: &mut [f32], scratch: &mut Scratch) {
         let strips = self.all_strips();
         let lens = self.lens();
         let blocks = self.blocks();
         // Where there is one group, sums need not outlive the block that they belong to.
         let once = strips <= self.strips && blocks >= BLOCKS;
-        let each = apart(if once { self.block_len() } else { 0 });
+        let loaded = self.loaded(&images, (0..strips).map(|strip| strip..strip + 1));
+        let each = apart(if once { self.block_len() } else { 0 })
+            .max(apart(loaded[0]) + apart(loaded[1]));
         let sums_len = if once { 0 } else { blocks * self.block_len() };
         let points = self.frame.family.all();
         let threads = count(self.strips.max(blocks * points));
-        let folded_len = self.frame.folded_len(&self.shape);
-        let [zero, folded, z, v, sums, memory] = scratch.parts([
+        let [zero, whole, folded, z, v, sums, memory] = scratch.parts([
             self.zero_len(),
-            folded_len,
+            self.frame.whole_len(&images[1]),
+            self.frame.folded_len(&self.shape),
             lens[0],
             lens[1],
             sums_len,
             threads * each,
         ]);
-        let images = self.images(images, folded, zero);
+        zero.fill(0.0);
+        let (zero, [dy, x]) = (&*zero, images);
+        let sources = [dy, self.frame.fold(&self.shape, x, whole, folded)];
         for strips in even_pieces(0..strips, self.strips) {
             let accumulate = strips.start > 0;
             let group = Block::new(self.tiling, strips);
             let transforms = [SharedMut::new(z), SharedMut::new(v)];
-            share(group.strips.clone(), memory, each, |strip, _| {
+            share(group.strips.clone(), memory, each, |strip, memory| {
+                let images = self.images(sources, &(strip..strip + 1), memory, loaded, zero);
                 self.transform(images, &group, transforms, strip)
             });
             if once {
@@ -287,16 +300,43 @@ impl WeightGradient {
         self.shape.batch * self.tiling.rows.tiles()
     }
 
+    /// The values of dy and of x that some strips read.
+    fn sources_of(&self, strips: &Range<usize>) -> Pair<Range<usize>> {
+        let x = self.x.source_of(&self.tiling, strips, self.frame.family.taps() - 1);
+        [self.y.source_of(&self.tiling, strips, 0), x]
+    }
+
+    /// How much memory it takes to compute what some strips read, at most.
+    fn loaded(
+        &self,
+        images: &Pair<Source<'_>>,
+        strips: impl Iterator<Item = Range<usize>>,
+    ) -> Pair<usize> {
+        let [dy, x] = images;
+        let folds = self.frame.folded_len(&self.shape) > 0;
+        let computed = [!dy.is_plain(), !x.is_plain() && !folds];
+        if computed == [false; 2] {
+            return [0; 2];
+        }
+        strips.fold([0; 2], |most, strips| {
+            let lens = self.sources_of(&strips).map(|range| range.len());
+            [0, 1].map(|i| if computed[i] { most[i].max(lens[i]) } else { 0 })
+        })
+    }
+
+    /// What some strips read of dy and x, in `memory` if it must be computed.
     fn images<'a>(
         &self,
-        [dy, x]: Pair<&'a [f32]>,
-        folded: &'a mut [f32],
-        zero: &'a mut [f32],
+        [dy, x]: Pair<Source<'a>>,
+        strips: &Range<usize>,
+        memory: &'a mut [f32],
+        loaded: Pair<usize>,
+        zero: &'a [f32],
     ) -> Pair<Images<'a>> {
-        zero.fill(0.0);
-        let x = self.frame.fold(&self.shape, x, folded);
-        let dy = Images { pixels: dy, grid: self.y, zero };
-        [dy, Images { pixels: x, grid: self.x, zero }]
+        let [of_dy, of_x] = self.sources_of(strips);
+        let (for_dy, for_x) = memory.split_at_mut(apart(loaded[0]).min(memory.len()));
+        let dy = Images { pixels: dy.view(of_dy, for_dy), grid: self.y, zero };
+        [dy, Images { pixels: x.view(of_x, for_x), grid: self.x, zero }]
     }
 
     fn zero_len(&self) -> usize {
