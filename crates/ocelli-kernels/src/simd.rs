@@ -36,6 +36,23 @@ pub(crate) trait Vector: Copy {
     /// `to` must be valid for writing [`LANES`](Self::LANES) values.
     unsafe fn store(self, to: *mut f32);
 
+    /// Writes all lanes past the cache, to be followed by [`streamed`](Self::streamed) before anybody reads them.
+    ///
+    /// # Safety
+    /// As [`store`](Self::store), and `to` must be aligned to the whole vector.
+    #[inline(always)]
+    unsafe fn stream(self, to: *mut f32) {
+        // SAFETY: the caller's promise.
+        unsafe { self.store(to) }
+    }
+
+    /// Ends a run of [`stream`](Self::stream).
+    ///
+    /// # Safety
+    /// The CPU must have the instruction set.
+    #[inline(always)]
+    unsafe fn streamed() {}
+
     /// Writes the first `count` lanes (all if there are no more).
     ///
     /// # Safety
@@ -186,6 +203,18 @@ mod x86 {
         }
 
         #[inline(always)]
+        unsafe fn stream(self, to: *mut f32) {
+            // SAFETY: the caller's promise.
+            unsafe { _mm256_stream_ps(to, self.0) }
+        }
+
+        #[inline(always)]
+        unsafe fn streamed() {
+            // SAFETY: every x86-64 has it.
+            unsafe { _mm_sfence() }
+        }
+
+        #[inline(always)]
         unsafe fn store_first(self, to: *mut f32, count: usize) {
             // SAFETY: lanes outside the mask are not written.
             unsafe { _mm256_maskstore_ps(to, mask8(count), self.0) }
@@ -256,6 +285,18 @@ mod x86 {
         unsafe fn store(self, to: *mut f32) {
             // SAFETY: the caller's promise.
             unsafe { _mm512_storeu_ps(to, self.0) }
+        }
+
+        #[inline(always)]
+        unsafe fn stream(self, to: *mut f32) {
+            // SAFETY: the caller's promise.
+            unsafe { _mm512_stream_ps(to, self.0) }
+        }
+
+        #[inline(always)]
+        unsafe fn streamed() {
+            // SAFETY: every x86-64 has it.
+            unsafe { _mm_sfence() }
         }
 
         #[inline(always)]

@@ -55,27 +55,34 @@ pub(crate) fn add_in_order(slices: &[f32], sum: &mut [f32]) {
 }
 
 /// A buffer that several threads write at once, each its own elements.
-#[derive(Clone, Copy)]
-pub(crate) struct SharedMut<'a> {
-    start: *mut f32,
+pub(crate) struct SharedMut<'a, T = f32> {
+    start: *mut T,
     len: usize,
-    buffer: PhantomData<&'a mut [f32]>,
+    buffer: PhantomData<&'a mut [T]>,
 }
 
-// SAFETY: it only hands out pointers, and only from a borrow that no one else has.
-unsafe impl Send for SharedMut<'_> {}
-// SAFETY: as above.
-unsafe impl Sync for SharedMut<'_> {}
+impl<T> Clone for SharedMut<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
 
-impl<'a> SharedMut<'a> {
-    pub fn new(buffer: &'a mut [f32]) -> Self {
+impl<T> Copy for SharedMut<'_, T> {}
+
+// SAFETY: it only hands out pointers, and only from a borrow that no one else has.
+unsafe impl<T: Send> Send for SharedMut<'_, T> {}
+// SAFETY: as above.
+unsafe impl<T: Send> Sync for SharedMut<'_, T> {}
+
+impl<'a, T> SharedMut<'a, T> {
+    pub fn new(buffer: &'a mut [T]) -> Self {
         Self { start: buffer.as_mut_ptr(), len: buffer.len(), buffer: PhantomData }
     }
 
     /// A pointer for writing `len` elements from `at` on. Who writes through it must be the only one to use
     /// those elements.
     #[inline(always)]
-    pub fn range(&self, at: usize, len: usize) -> *mut f32 {
+    pub fn range(&self, at: usize, len: usize) -> *mut T {
         assert!(at <= self.len && len <= self.len - at, "beyond the end of a shared buffer");
         self.start.wrapping_add(at)
     }

@@ -4,7 +4,7 @@ use ocelli_kernels::Padding;
 use ocelli_kernels::activation::{self, Activation};
 use ocelli_kernels::isa::{Isa, current, limit};
 use ocelli_kernels::loss::{CrossEntropy, Targets, cross_entropy};
-use ocelli_kernels::norm::{Grads, Mask, Moments, Norm};
+use ocelli_kernels::norm::{Moments, Norm};
 use ocelli_kernels::pool::{self, PoolShape};
 use ocelli_kernels::testing::fill;
 
@@ -20,14 +20,12 @@ fn norm_and_its_gradients() -> Vec<f32> {
     let act = Activation::Relu6;
     let norm = Norm::of_batch(&Moments::new(&x, CHANNELS), &gamma, &beta, act, 1e-5);
     let mask = norm.forward(&x, Some(&residual), &mut y);
-    let grads =
-        Grads { gamma: Some(&mut dgamma), beta: None, residual: Some(&mut dresidual) };
-    let gradient = norm.backward(&dy, &x, &mask, grads);
-    gradient.write(&dresidual, &x, &mut dx);
+    let sums = norm.sums_gated(&dy, &x, &mask, &mut dresidual);
+    norm.parameter_gradients(&sums, [Some(&mut dgamma), None]);
+    norm.gradient(ROWS, &sums, true).write(&dresidual, &x, &mut dx);
     // Without a residual, what lets gradients through is known from x.
-    let alone = norm.backward(&dy, &x, &Mask::default(), Grads::default());
     let mut dx_alone = vec![0.0; len];
-    alone.write(&dy, &x, &mut dx_alone);
+    norm.gradient(ROWS, &norm.sums(&dy, &x), false).write(&dy, &x, &mut dx_alone);
     let statistics = [norm.mean().to_vec(), norm.var().to_vec()].concat();
     [y, dx, dresidual, dgamma, dx_alone, statistics].concat()
 }

@@ -5,7 +5,7 @@
 use ocelli_kernels::Padding;
 use ocelli_kernels::activation::{self, Activation};
 use ocelli_kernels::loss::{CrossEntropy, Targets, cross_entropy};
-use ocelli_kernels::norm::{Grads, Moments, Norm};
+use ocelli_kernels::norm::{Moments, Norm};
 use ocelli_kernels::pool::{self, Divisor, PoolShape};
 use ocelli_kernels::testing::relative_error;
 use serde_json::Value;
@@ -86,14 +86,14 @@ fn norms() {
         assert_close(&y, &case, "y", 3e-6);
         let [mut dx, mut dresidual] = [(); 2].map(|()| vec![0.0; x.len()]);
         let [mut dgamma, mut dbeta] = [(); 2].map(|()| vec![0.0; gamma.len()]);
-        let grads = Grads {
-            gamma: Some(&mut dgamma),
-            beta: Some(&mut dbeta),
-            residual: residual.is_some().then_some(&mut dresidual),
+        dresidual.copy_from_slice(&dy);
+        let masked = !mask.is_empty();
+        let sums = match masked {
+            true => norm.sums_gated(&dy, &x, &mask, &mut dresidual),
+            false => norm.sums(&dy, &x),
         };
-        let gradient = norm.backward(&dy, &x, &mask, grads);
-        let g = if residual.is_some() { &dresidual } else { &dy };
-        gradient.write(g, &x, &mut dx);
+        norm.parameter_gradients(&sums, [Some(&mut dgamma), Some(&mut dbeta)]);
+        norm.gradient(x.len() / gamma.len(), &sums, masked).write(&dresidual, &x, &mut dx);
         assert_close(&dx, &case, "dx", 1e-5);
         assert_close(&dgamma, &case, "dgamma", 1e-5);
         assert_close(&dbeta, &case, "dbeta", 1e-5);

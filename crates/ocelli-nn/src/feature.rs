@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use candle_core::{Device, Tensor};
 use ocelli_graph::ValueId;
 use ocelli_kernels::Source;
+use ocelli_kernels::norm::Moments;
 
 use crate::memory::Buffer;
 use crate::tape::Node;
@@ -19,6 +20,8 @@ pub struct Feature {
     values: Values,
     /// The same as numbers, once someone has asked for them.
     written: Arc<OnceLock<Arc<Buffer>>>,
+    /// Of each channel, if whoever computed the values summed them up.
+    moments: Option<Arc<Moments>>,
     pub(crate) origin: Origin,
     value: Option<ValueId>,
 }
@@ -63,13 +66,23 @@ impl Feature {
 
     pub(crate) fn made(dims: &[usize], values: impl Into<Values>, origin: Origin) -> Self {
         let (values, written) = (values.into(), Arc::default());
-        Self { dims: dims.to_vec(), values, written, origin, value: None }
+        Self { dims: dims.to_vec(), values, written, moments: None, origin, value: None }
     }
 
     /// The same values under other axes.
     pub(crate) fn reshaped(self, dims: &[usize]) -> Self {
         debug_assert_eq!(self.len(), dims.iter().product::<usize>());
         Self { dims: dims.to_vec(), ..self }
+    }
+
+    pub(crate) fn with_moments(self, moments: Option<Moments>) -> Self {
+        Self { moments: moments.map(Arc::new), ..self }
+    }
+
+    /// Mean and variance of each channel.
+    pub(crate) fn moments(&self) -> Arc<Moments> {
+        let new = || Arc::new(Moments::new(self.values(), self.channels()));
+        self.moments.clone().unwrap_or_else(new)
     }
 
     pub(crate) fn recorded(self, value: Option<ValueId>) -> Self {

@@ -134,7 +134,7 @@ impl Gradients {
         *slot = match slot.take() {
             Some(sum) => {
                 let mut sum = match sum {
-                    Values::Written(sum) => sum,
+                    Values::Written(sum) | Values::Summed { dy: sum, .. } => sum,
                     sum => sum.written(),
                 };
                 arrange::add(unshared(&mut sum), &gradient.written());

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ocelli_kernels::Source;
-use ocelli_kernels::norm::{Norm, NormGradient};
+use ocelli_kernels::norm::{Norm, NormGradient, NormSums};
 
 use crate::memory::Buffer;
 
@@ -12,6 +12,8 @@ use crate::memory::Buffer;
 pub(crate) enum Values {
     /// Numbers.
     Written(Arc<Buffer>),
+    /// A gradient of a norm's result, with the sums that the norm will want of it.
+    Summed { dy: Arc<Buffer>, sums: Arc<NormSums> },
     /// A norm of x.
     Normed { x: Arc<Buffer>, norm: Arc<Norm> },
     /// The gradient of a norm's input x.
@@ -21,7 +23,7 @@ pub(crate) enum Values {
 impl Values {
     pub fn source(&self) -> Source<'_> {
         match self {
-            Self::Written(values) => Source::Plain(values),
+            Self::Written(values) | Self::Summed { dy: values, .. } => Source::Plain(values),
             Self::Normed { x, norm } => Source::Normed { x, norm },
             Self::Gradient { g, x, gradient } => Source::Gradient { g, x, gradient },
         }
@@ -30,13 +32,14 @@ impl Values {
     /// How many there are.
     pub fn len(&self) -> usize {
         match self {
-            Self::Written(x) | Self::Normed { x, .. } | Self::Gradient { x, .. } => x.len(),
+            Self::Written(values) | Self::Summed { dy: values, .. } => values.len(),
+            Self::Normed { x, .. } | Self::Gradient { x, .. } => x.len(),
         }
     }
 
     /// The numbers, computed unless they stand in memory.
     pub fn written(&self) -> Arc<Buffer> {
-        if let Self::Written(values) = self {
+        if let Self::Written(values) | Self::Summed { dy: values, .. } = self {
             return values.clone();
         }
         let mut values = Buffer::new(self.len());

@@ -6,6 +6,7 @@
 //! first gathered into one row.
 
 use super::grid::{Grid, Pass};
+use super::output::Output;
 use super::patches::Points;
 use super::{ConvShape, Epilogue, Form};
 use crate::Scratch;
@@ -13,7 +14,6 @@ use crate::isa::Isa;
 use crate::register::{Dot, Tile, dot_kernels, even_pieces};
 use crate::source::{Source, View};
 use crate::workers::{SharedMut, apart, count, share};
-use rayon::prelude::*;
 use std::ops::Range;
 use std::ptr;
 
@@ -66,6 +66,20 @@ struct Part<'a> {
     group: usize,
     bands: Range<usize>,
     panels: Range<usize>,
+}
+
+/// Where a block of the target is written; `start` is the place of the first of these values in the target.
+#[derive(Clone, Copy)]
+struct To<'a> {
+    values: SharedMut<'a>,
+    start: usize,
+}
+
+impl To<'_> {
+    /// A pointer for writing some values of the target (see [`SharedMut::range`]).
+    fn range(&self, range: Range<usize>) -> *mut f32 {
+        self.values.range(range.start - self.start, range.len())
+    }
 }
 
 /// The pixel of the source that a grid point's taps are relative to. It need not lie in the image.
@@ -136,31 +150,47 @@ impl Dense {
     }
 
     /// Target = convolution of source, finished by the epilogue.
-    pub fn run(&self, operands: Operands<'_>, target: &mut [f32], scratch: &mut Scratch) {
-        if self.pass.grids.iter().any(|grid| grid.taps() == 0) {
-            // No tap reaches the pixels of that phase.
-            target.par_chunks_mut(POINTS * POINTS).for_each(|part| part.fill(0.0));
+    pub fn run(&self, operands: Operands<'_>, target: &Output<'_>, scratch: &mut Scratch) {
+        let lens = self.memory(&operands.source, target);
+        let each = lens.into_iter().map(apart).sum();
+        let (items, in_blocks) = (self.items(), self.blocks().is_some());
+        // No tap reaches the pixels of some phases: they are zeros.
+        let untouched = self.pass.grids.iter().any(|grid| grid.taps() == 0);
+        if untouched && !in_blocks {
+            target.clear();
         }
-        let loaded = operands.source.memory(self.most_source());
-        let each = apart(self.memory()) + apart(loaded);
-        let panels = even_pieces(0..self.group[1].div_ceil(self.tile.columns()), self.panels);
-        let blocks = even_pieces(0..self.pass.batch * self.pass.bands_per_image(), self.bands);
-        let items =
-            blocks.flat_map(|bands| panels.clone().map(move |panels| (bands.clone(), panels)));
         let memory = scratch.take(count(items.clone().count()) * each);
-        let own = apart(self.memory());
-        let target = SharedMut::new(target);
-        share(items, memory, each, |(bands, panels), memory| {
-            let (memory, loaded) = memory.split_at_mut(own);
+        share(items.enumerate(), memory, each, |(index, (bands, panels)), memory| {
+            let (own, rest) = memory.split_at_mut(apart(lens[0]));
+            let (loaded, block) = rest.split_at_mut(apart(lens[1]));
             let source = operands.source.view(self.pass.source_of(&bands), loaded);
-            self.run_block((operands, source), [bands, panels], target, memory)
+            let mut run = |target: To<'_>| {
+                self.run_block((operands, source), [bands.clone(), panels.clone()], target, own);
+            };
+            if !in_blocks {
+                return run(To { values: target.whole(), start: 0 });
+            }
+            let range = self.pass.band_start(bands.start)..self.pass.band_start(bands.end);
+            target.block(index, range.clone(), block, |values| {
+                if untouched {
+                    values.fill(0.0);
+                }
+                run(To { values: SharedMut::new(values), start: range.start });
+            });
         });
     }
 
-    /// Most values of the source that a block reads.
-    fn most_source(&self) -> usize {
+    /// Bands of the target, and the panels of weights that a thread meets them with.
+    fn items(&self) -> impl Iterator<Item = (Range<usize>, Range<usize>)> + Clone + use<> {
+        let panels = even_pieces(0..self.group[1].div_ceil(self.tile.columns()), self.panels);
         let blocks = even_pieces(0..self.pass.batch * self.pass.bands_per_image(), self.bands);
-        blocks.map(|bands| self.pass.source_of(&bands).len()).max().unwrap_or(0)
+        blocks.flat_map(move |bands| panels.clone().map(move |panels| (bands.clone(), panels)))
+    }
+
+    /// How many blocks the target is written in, all channels at a time; none where panels are dealt out, too.
+    pub fn blocks(&self) -> Option<usize> {
+        let panels = self.group[1].div_ceil(self.tile.columns());
+        (panels <= self.panels).then(|| self.items().count())
     }
 
     /// Computes some bands of the target, or the columns of these that some panels of weights make.
@@ -168,7 +198,7 @@ impl Dense {
         &self,
         (operands, source): (Operands<'_>, View<'_>),
         [bands, panels]: [Range<usize>; 2],
-        target: SharedMut<'_>,
+        target: To<'_>,
         memory: &mut [f32],
     ) {
         let mut tiles = Tiles::default();
@@ -200,13 +230,7 @@ impl Dense {
     }
 
     /// Tiles that read rows of the source as they stand.
-    fn rows(
-        &self,
-        part: &Part<'_>,
-        points: Range<usize>,
-        target: SharedMut<'_>,
-        tiles: &mut Tiles,
-    ) {
+    fn rows(&self, part: &Part<'_>, points: Range<usize>, target: To<'_>, tiles: &mut Tiles) {
         self.cut(points.clone(), tiles);
         tiles.one_tap();
         // The elements of these points, and where each row of the group begins.
@@ -217,7 +241,7 @@ impl Dense {
         let [[_, _, inputs], [_, _, outputs]] = [self.pass.source, self.pass.target];
         let source = part.source.get(span(inputs)).as_ptr();
         tiles.rows.extend(starts(inputs, self.group[0]).map(|at| source.wrapping_add(at)));
-        let to = target.range(span(outputs).start, span(outputs).len());
+        let to = target.range(span(outputs));
         tiles.out.extend(starts(outputs, self.group[1]).map(|at| to.wrapping_add(at)));
         if let Some(residual) = part.operands.epilogue.residual {
             let residual = residual[span(outputs)].as_ptr();
@@ -231,7 +255,7 @@ impl Dense {
         &self,
         part: &Part<'_>,
         points: Range<usize>,
-        target: SharedMut<'_>,
+        target: To<'_>,
         zeros: &mut [f32],
         tiles: &mut Tiles,
     ) {
@@ -275,7 +299,7 @@ impl Dense {
         &self,
         part: &Part<'_>,
         points: Range<usize>,
-        target: SharedMut<'_>,
+        target: To<'_>,
         patches: &mut [f32],
         tiles: &mut Tiles,
     ) {
@@ -295,13 +319,7 @@ impl Dense {
     }
 
     /// Cuts points into tiles and finds their pixels in the source and in a block of the target.
-    fn place(
-        &self,
-        part: &Part<'_>,
-        points: Range<usize>,
-        target: SharedMut<'_>,
-        tiles: &mut Tiles,
-    ) {
+    fn place(&self, part: &Part<'_>, points: Range<usize>, target: To<'_>, tiles: &mut Tiles) {
         self.cut(points.clone(), tiles);
         let ([_, width, channels], grid) = (self.pass.target, part.grid);
         let [source_height, source_width, source_channels] = self.pass.source;
@@ -309,7 +327,7 @@ impl Dense {
         let group = part.group * self.group[1];
         let start = self.pass.band_start(part.bands.start);
         let len = self.pass.band_start(part.bands.end) - start;
-        let first = target.range(start, len);
+        let first = target.range(start..start + len);
         for [image, row, column] in grid.positions(points) {
             let y = image * self.pass.target[0] + row * row_spread + grid.rows.first;
             let x = column * column_spread + grid.columns.first;
@@ -378,14 +396,20 @@ impl Dense {
         line(bands.start) * grid.columns.size..line(bands.end) * grid.columns.size
     }
 
-    /// Values of working memory for one thread: patches, or a pixel of zeros.
-    fn memory(&self) -> usize {
+    /// Values of working memory for one thread: for patches or a pixel of zeros, for what must be computed of the
+    /// source, and for what is streamed to the target.
+    fn memory(&self, source: &Source<'_>, target: &Output<'_>) -> [usize; 3] {
         let taps = self.pass.grids.iter().map(Grid::taps).max().unwrap_or(0);
-        match self.reading {
+        let own = match self.reading {
             Reading::Rows => 0,
             Reading::Pixels => self.group[0],
             Reading::Patches => self.group[0] * POINTS * taps,
-        }
+        };
+        self.items().fold([own, 0, 0], |[own, loaded, block], (bands, _)| {
+            let len = self.pass.band_start(bands.end) - self.pass.band_start(bands.start);
+            let read = source.memory(self.pass.source_of(&bands).len());
+            [own, loaded.max(read), block.max(target.memory(len))]
+        })
     }
 
     /// Values of the packed weights of a phase and group.

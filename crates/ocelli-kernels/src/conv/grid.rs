@@ -206,8 +206,10 @@ impl Pass {
     /// The values of the source that some bands read: whole lines, with what lies between them.
     pub fn source_of(&self, bands: &Range<usize>) -> Range<usize> {
         let [height, width, channels] = self.source;
-        let taps = || self.grids.iter().flat_map(|grid| grid.rows.taps.iter().map(|tap| tap.offset));
-        let (Some(first), Some(last), false) = (taps().min(), taps().max(), bands.is_empty()) else {
+        let taps =
+            || self.grids.iter().flat_map(|grid| grid.rows.taps.iter().map(|tap| tap.offset));
+        let (Some(first), Some(last), false) = (taps().min(), taps().max(), bands.is_empty())
+        else {
             return 0..0;
         };
         let step = self.grids.iter().map(|grid| grid.rows.step).max().unwrap_or(1);

@@ -10,6 +10,7 @@ mod dense;
 mod depthwise;
 mod epilogue;
 mod grid;
+mod output;
 mod patches;
 mod shape;
 mod sums;
@@ -22,9 +23,11 @@ pub use shape::ConvShape;
 pub use sums::sum_rows;
 
 use crate::isa::{self, Isa};
+use crate::norm::{Moments, Norm, NormSums};
 use crate::{Padding, Scratch, ShapeError, Source};
 use dense::{Dense, Operands};
 use depthwise::Depthwise;
+use output::{Output, Summing};
 use winograd::{WeightGradient, Winograd};
 
 /// What packed weights are for.
@@ -94,6 +97,38 @@ enum Kernel {
     // One of them boxed, so that the variants are of similar size.
     Winograd { forward: Winograd, backward: Box<Winograd>, weight: WeightGradient },
     Stem { forward: Winograd, backward: Dense, weight: WeightGradient },
+}
+
+/// What computes one pass.
+enum Runner<'a> {
+    Dense(&'a Dense),
+    Depthwise(&'a Depthwise),
+    Winograd(&'a Winograd),
+}
+
+impl Runner<'_> {
+    /// Runs it into values of so many channels, and gives the sums of every block, if there are blocks.
+    fn run(
+        self,
+        operands: Operands<'_>,
+        (values, channels): (&mut [f32], usize),
+        summing: Summing<'_>,
+        scratch: &mut Scratch,
+    ) -> Vec<f64> {
+        let blocks = match self {
+            Self::Dense(dense) => dense.blocks(),
+            Self::Depthwise(depthwise) => Some(depthwise.blocks(&operands.source)),
+            Self::Winograd(winograd) => winograd.written_blocks(),
+        };
+        let mut parts = vec![0.0; blocks.unwrap_or(0) * summing.part_len(channels)];
+        let output = Output::new(values, channels, summing, &mut parts);
+        match self {
+            Self::Dense(dense) => dense.run(operands, &output, scratch),
+            Self::Depthwise(depthwise) => depthwise.run(operands, &output, scratch),
+            Self::Winograd(winograd) => winograd.run(operands, &output, scratch),
+        }
+        parts
+    }
 }
 
 impl Conv {
@@ -231,18 +266,51 @@ impl Conv {
         y: &mut [f32],
         scratch: &mut Scratch,
     ) {
+        self.run_forward(x.into(), w, epilogue, y, Summing::Nothing, scratch);
+    }
+
+    /// [`forward`](Self::forward) that also gives the moments of y, summed up while it is in the cache.
+    ///
+    /// # Panics
+    /// As [`forward`](Self::forward).
+    pub fn forward_moments<'a>(
+        &self,
+        x: impl Into<Source<'a>>,
+        w: &Packed,
+        epilogue: Epilogue<'_>,
+        y: &mut [f32],
+        scratch: &mut Scratch,
+    ) -> Moments {
+        let parts = self.run_forward(x.into(), w, epilogue, y, Summing::Moments, scratch);
+        match parts.is_empty() {
+            true => Moments::new(y, self.shape.out_channels),
+            false => Moments::of_parts(&parts, self.shape.out_channels),
+        }
+    }
+
+    /// Gives the sums of every block, if there are blocks.
+    fn run_forward(
+        &self,
+        x: Source<'_>,
+        w: &Packed,
+        epilogue: Epilogue<'_>,
+        y: &mut [f32],
+        summing: Summing<'_>,
+        scratch: &mut Scratch,
+    ) -> Vec<f64> {
         self.check_packed(w, Form::Forward);
-        let x = self.source(x);
+        x.check(self.shape.x_len(), self.shape.in_channels, "x");
         assert_eq!(y.len(), self.shape.y_len(), "length of y for {:?}", self.shape);
         epilogue.check(&self.shape);
         let operands = Operands { source: x, weights: &w.data, epilogue };
-        match &self.kernel {
-            Kernel::Dense { forward, .. } => forward.run(operands, y, scratch),
-            Kernel::Depthwise { forward, .. } => forward.run(operands, y, scratch),
+        let kernel = match &self.kernel {
+            Kernel::Dense { forward, .. } => Runner::Dense(forward),
+            Kernel::Depthwise { forward, .. } => Runner::Depthwise(forward),
             Kernel::Winograd { forward, .. } | Kernel::Stem { forward, .. } => {
-                forward.run(operands, y, scratch)
+                Runner::Winograd(forward)
             }
-        }
+        };
+        kernel.run(operands, (y, self.shape.out_channels), summing, scratch)
     }
 
     /// dx `[N, H, W, C]` of dy `[N, oH, oW, O]`; what stood in dx is overwritten.
@@ -256,18 +324,50 @@ impl Conv {
         dx: &mut [f32],
         scratch: &mut Scratch,
     ) {
-        self.check_packed(w, Form::BackwardInput);
-        let dy = self.target(dy);
-        assert_eq!(dx.len(), self.shape.x_len(), "length of dx for {:?}", self.shape);
-        let epilogue = Epilogue::default();
-        let operands = Operands { source: dy, weights: &w.data, epilogue };
-        match &self.kernel {
-            Kernel::Dense { backward, .. } | Kernel::Stem { backward, .. } => {
-                backward.run(operands, dx, scratch)
-            }
-            Kernel::Depthwise { backward, .. } => backward.run(operands, dx, scratch),
-            Kernel::Winograd { backward, .. } => backward.run(operands, dx, scratch),
+        self.run_backward(dy.into(), w, dx, Summing::Nothing, scratch);
+    }
+
+    /// [`backward_input`](Self::backward_input) where the input of the convolution is a norm of something:
+    /// also gives the sums that the norm's gradients are made of, taken while dx is in the cache.
+    ///
+    /// # Panics
+    /// As [`forward`](Self::forward), and if the norm or its input is not of the shape of x.
+    pub fn backward_input_sums<'a>(
+        &self,
+        dy: impl Into<Source<'a>>,
+        w: &Packed,
+        (norm, x): (&Norm, &[f32]),
+        dx: &mut [f32],
+        scratch: &mut Scratch,
+    ) -> NormSums {
+        Source::Normed { x, norm }.check(self.shape.x_len(), self.shape.in_channels, "the norm");
+        let parts = self.run_backward(dy.into(), w, dx, Summing::Gradient { norm, x }, scratch);
+        match parts.is_empty() {
+            true => norm.sums(dx, x),
+            false => NormSums::of_parts(&parts, self.shape.in_channels),
         }
+    }
+
+    fn run_backward(
+        &self,
+        dy: Source<'_>,
+        w: &Packed,
+        dx: &mut [f32],
+        summing: Summing<'_>,
+        scratch: &mut Scratch,
+    ) -> Vec<f64> {
+        self.check_packed(w, Form::BackwardInput);
+        dy.check(self.shape.y_len(), self.shape.out_channels, "dy");
+        assert_eq!(dx.len(), self.shape.x_len(), "length of dx for {:?}", self.shape);
+        let operands = Operands { source: dy, weights: &w.data, epilogue: Epilogue::default() };
+        let kernel = match &self.kernel {
+            Kernel::Dense { backward, .. } | Kernel::Stem { backward, .. } => {
+                Runner::Dense(backward)
+            }
+            Kernel::Depthwise { backward, .. } => Runner::Depthwise(backward),
+            Kernel::Winograd { backward, .. } => Runner::Winograd(backward),
+        };
+        kernel.run(operands, (dx, self.shape.in_channels), summing, scratch)
     }
 
     /// dw `[O, kH, kW, I / groups]` of x `[N, H, W, C]` and dy `[N, oH, oW, O]`; what stood in dw is
@@ -282,7 +382,9 @@ impl Conv {
         dw: &mut [f32],
         scratch: &mut Scratch,
     ) {
-        let (x, dy) = (self.source(x), self.target(dy));
+        let (x, dy) = (x.into(), dy.into());
+        x.check(self.shape.x_len(), self.shape.in_channels, "x");
+        dy.check(self.shape.y_len(), self.shape.out_channels, "dy");
         assert_eq!(dw.len(), self.shape.w_len(), "length of dw for {:?}", self.shape);
         match &self.kernel {
             Kernel::Dense { .. } => {
@@ -295,20 +397,6 @@ impl Conv {
                 weight.run(x, dy, dw, scratch)
             }
         }
-    }
-
-    /// x, of the shape planned for.
-    fn source<'a>(&self, x: impl Into<Source<'a>>) -> Source<'a> {
-        let x = x.into();
-        x.check(self.shape.x_len(), self.shape.in_channels, "x");
-        x
-    }
-
-    /// dy, of the shape planned for.
-    fn target<'a>(&self, dy: impl Into<Source<'a>>) -> Source<'a> {
-        let dy = dy.into();
-        dy.check(self.shape.y_len(), self.shape.out_channels, "dy");
-        dy
     }
 
     fn check_packed(&self, w: &Packed, form: Form) {

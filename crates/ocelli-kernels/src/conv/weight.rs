@@ -104,9 +104,7 @@ impl Products<'_> {
         let (columns, channels) = (self.pass.grids[0].columns.size, self.shape.in_channels);
         match self.is_plain() {
             true => points.start * channels..points.end * channels,
-            false => {
-                self.pass.source_of(&(points.start / columns..points.end.div_ceil(columns)))
-            }
+            false => self.pass.source_of(&(points.start / columns..points.end.div_ceil(columns))),
         }
     }
 

@@ -13,27 +13,16 @@
 
 use super::Norm;
 use super::add::Mask;
-use super::blocks::{Blocks, GROUP, by_rows};
+use super::blocks::{Blocks, GROUP, by_rows, reduce};
 use super::clamp::{Clamp, Flag, Linear, Relu, Relu6};
 use crate::activation::Activation;
 use crate::isa::multiversion;
 use crate::lanes::{load, rows, rows_mut, store, widths};
 use rayon::prelude::*;
 
-/// The gradients someone wants; each is overwritten.
-#[derive(Debug, Default)]
-pub struct Grads<'a> {
-    /// With respect to the scale, one value per channel.
-    pub gamma: Option<&'a mut [f32]>,
-    /// With respect to the offset, one value per channel.
-    pub beta: Option<&'a mut [f32]>,
-    /// g: with respect to the residual, shaped like x.
-    pub residual: Option<&'a mut [f32]>,
-}
-
 /// What the gradient of a norm's input is made by: dx = scale g + slope (x - mean) + shift, per channel.
 ///
-/// g is what [`Norm::backward`] wrote as the gradient of the residual; where it wrote none, it is dy where the
+/// g is what [`Norm::sums_gated`] wrote as the gradient of the residual; where no residual was added, it is dy where the
 /// activation lets it through, which is known from x.
 #[derive(Clone, Debug)]
 pub struct NormGradient {
@@ -83,69 +72,112 @@ impl NormGradient {
     }
 }
 
-pub(super) fn run(
-    blocks: Blocks,
-    norm: &Norm,
-    operands: [&[f32]; 2],
-    mask: &Mask,
-    grads: Grads<'_>,
-) -> NormGradient {
-    let Grads { gamma, beta, residual } = grads;
-    let given = residual.is_some();
-    let mut gradient = NormGradient {
-        act: if given { Activation::Identity } else { norm.act },
-        mean: norm.mean.clone(),
-        scale: norm.scale.clone(),
-        forward_shift: norm.shift.clone(),
-        slope: Vec::new(),
-        shift: Vec::new(),
-    };
-    if norm.of_batch || gamma.is_some() || beta.is_some() || given {
-        let written = residual.unwrap_or_default();
-        let (g, gd) = sums(blocks, norm, operands, mask, written);
-        for (dgamma, (gd, &rstd)) in gamma.into_iter().flatten().zip(gd.iter().zip(&norm.rstd)) {
-            *dgamma = (gd * f64::from(rstd)) as f32;
-        }
-        beta.into_iter().flatten().zip(&g).for_each(|(dbeta, &g)| *dbeta = g as f32);
-        if norm.of_batch {
-            let rows = blocks.rows as f64;
-            let scale = || norm.scale.iter().map(|&a| f64::from(a));
-            let slope = scale().zip(&norm.rstd).zip(&gd);
-            let slope = slope.map(|((a, &r), gd)| (-a * f64::from(r).powi(2) * gd / rows) as f32);
-            gradient.slope = slope.collect();
-            gradient.shift = scale().zip(&g).map(|(a, g)| (-a * g / rows) as f32).collect();
-        }
-    }
-    gradient
+/// Σ g and Σ g (x - mean) per channel, which the gradients of a norm are made of.
+#[derive(Clone, Debug, Default)]
+pub struct NormSums {
+    g: Vec<f64>,
+    gd: Vec<f64>,
 }
 
-/// The first pass, Σ g and Σ g d per channel; `written`, unless empty, receives g.
-fn sums(
-    blocks: Blocks,
-    norm: &Norm,
-    [dy, x]: [&[f32]; 2],
-    mask: &Mask,
-    written: &mut [f32],
-) -> (Vec<f64>, Vec<f64>) {
-    let mut partials = vec![0.0; blocks.count() * 2 * blocks.channels];
-    (
-        partials.par_chunks_mut(2 * blocks.channels),
-        blocks.split(dy),
-        blocks.split(x),
-        blocks.split_mask(&mask.words),
-        blocks.split_mut(written),
-    )
-        .into_par_iter()
-        .for_each(|(sums, dy, x, mask, g)| {
-            let block = SumBlock { dy, x, mask, g, sums };
-            match norm.act {
-                _ if !mask.is_empty() => sum_with(Linear, norm, block),
-                Activation::Relu => sum_with(Relu, norm, block),
-                Activation::Relu6 => sum_with(Relu6, norm, block),
-                _ => sum_with(Linear, norm, block),
-            }
-        });
-    blocks.reduce(&partials)
+impl NormSums {
+    /// Of the sums `[parts, 2, channels]` of parts of the rows, added up in order.
+    pub(crate) fn of_parts(parts: &[f64], channels: usize) -> Self {
+        let (g, gd) = reduce(parts, channels);
+        Self { g, gd }
+    }
+}
+
+impl Norm {
+    /// The sums that [`gradient`](Self::gradient) is made of, where no residual was added.
+    ///
+    /// # Panics
+    /// When slices disagree in length.
+    pub fn sums(&self, dy: &[f32], x: &[f32]) -> NormSums {
+        self.sums_gated(dy, x, &Mask::default(), &mut [])
+    }
+
+    /// The same where a residual was added and then the activation let through what the mask says; writes its
+    /// gradient, g.
+    ///
+    /// # Panics
+    /// When slices disagree in length or the mask is of another shape.
+    pub fn sums_gated(&self, dy: &[f32], x: &[f32], mask: &Mask, g: &mut [f32]) -> NormSums {
+        let blocks = self.blocks(x);
+        assert_eq!(dy.len(), x.len(), "norm: dy and x differ in length");
+        if !mask.is_empty() {
+            assert_eq!(mask.words.len(), blocks.mask_len(), "norm: the mask is of another shape");
+            assert_eq!(g.len(), x.len(), "norm: the gradient of the residual and x differ");
+        }
+        let mut partials = vec![0.0; blocks.count() * 2 * blocks.channels];
+        (
+            partials.par_chunks_mut(2 * blocks.channels),
+            blocks.split(dy),
+            blocks.split(x),
+            blocks.split_mask(&mask.words),
+            blocks.split_mut(g),
+        )
+            .into_par_iter()
+            .for_each(|(sums, dy, x, mask, g)| {
+                self.sum_block(SumBlock { dy, x, mask, g, sums });
+            });
+        NormSums::of_parts(&partials, blocks.channels)
+    }
+
+    /// The sums of some rows, on this thread.
+    pub(crate) fn sum_rows(&self, dy: &[f32], x: &[f32], sums: &mut [f64]) {
+        self.sum_block(SumBlock { dy, x, mask: &[], g: &mut [], sums });
+    }
+
+    fn sum_block(&self, block: SumBlock<'_>) {
+        match self.act {
+            _ if !block.mask.is_empty() => sum_with(Linear, self, block),
+            Activation::Relu => sum_with(Relu, self, block),
+            Activation::Relu6 => sum_with(Relu6, self, block),
+            _ => sum_with(Linear, self, block),
+        }
+    }
+
+    /// The gradient of gamma, and that of beta.
+    ///
+    /// # Panics
+    /// When one is not one value per channel.
+    pub fn parameter_gradients(&self, sums: &NormSums, [gamma, beta]: [Option<&mut [f32]>; 2]) {
+        let NormSums { g, gd } = sums;
+        for gradient in [&gamma, &beta].into_iter().flatten() {
+            assert_eq!(gradient.len(), self.channels(), "norm: a gradient per channel");
+        }
+        for (dgamma, (gd, &rstd)) in gamma.into_iter().flatten().zip(gd.iter().zip(&self.rstd)) {
+            *dgamma = (gd * f64::from(rstd)) as f32;
+        }
+        beta.into_iter().flatten().zip(g).for_each(|(dbeta, &g)| *dbeta = g as f32);
+    }
+
+    /// How the gradient of x, of so many rows, is made. `masked` says that g was written, by
+    /// [`sums_gated`](Self::sums_gated).
+    pub fn gradient(&self, rows: usize, sums: &NormSums, masked: bool) -> NormGradient {
+        let scale = || self.scale.iter().map(|&a| f64::from(a));
+        let (mut slope, mut shift) = (Vec::new(), Vec::new());
+        if self.of_batch {
+            let rows = rows as f64;
+            let terms = scale().zip(&self.rstd).zip(&sums.gd);
+            let term = |((a, &r), gd): ((f64, &f32), &f64)| -a * f64::from(r).powi(2) * gd / rows;
+            slope = terms.map(|terms| term(terms) as f32).collect();
+            shift = scale().zip(&sums.g).map(|(a, g)| (-a * g / rows) as f32).collect();
+        }
+        NormGradient {
+            act: if masked { Activation::Identity } else { self.act },
+            mean: self.mean.clone(),
+            scale: self.scale.clone(),
+            forward_shift: self.shift.clone(),
+            slope,
+            shift,
+        }
+    }
+
+    /// Whether [`gradient`](Self::gradient) looks at the sums: not where mean and variance are constants.
+    pub fn is_of_batch(&self) -> bool {
+        self.of_batch
+    }
 }
 
 struct SumBlock<'a> {
@@ -177,6 +209,7 @@ fn sum_block<A: Clamp, const MASK: bool, const WRITE: bool>(
     let SumBlock { dy, x, mask: words, g, sums } = block;
     let channels = norm.mean.len();
     let mut partial = vec![0f32; 2 * channels];
+    sums.fill(0.0);
     for (i, x) in x.chunks(GROUP * channels).enumerate() {
         partial.fill(0.0);
         let at = i * GROUP * channels;

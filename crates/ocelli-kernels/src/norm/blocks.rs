@@ -62,18 +62,18 @@ impl Blocks {
         }
         mask.chunks_mut(self.groups_per_block * self.channels).collect()
     }
+}
 
-    /// Adds up the partial sums of the blocks, `[blocks, 2, channels]`, in block order.
-    pub fn reduce(self, partials: &[f64]) -> (Vec<f64>, Vec<f64>) {
-        let mut total = vec![0.0; 2 * self.channels];
-        for block in partials.chunks(2 * self.channels) {
-            for (total, part) in total.iter_mut().zip(block) {
-                *total += part;
-            }
+/// Adds up the partial sums of blocks, `[blocks, 2, channels]`, in block order.
+pub(super) fn reduce(partials: &[f64], channels: usize) -> (Vec<f64>, Vec<f64>) {
+    let mut total = vec![0.0; 2 * channels];
+    for block in partials.chunks(2 * channels) {
+        for (total, part) in total.iter_mut().zip(block) {
+            *total += part;
         }
-        let second = total.split_off(self.channels);
-        (total, second)
     }
+    let second = total.split_off(channels);
+    (total, second)
 }
 
 /// Calls `$call!(R, first row)` over `$rows` rows, four at a time and then one by one.

@@ -26,7 +26,7 @@ mod fold;
 mod statistics;
 
 pub use add::{Mask, add_act, add_act_backward};
-pub use backward::{Grads, NormGradient};
+pub use backward::{NormGradient, NormSums};
 pub use fold::Affine;
 pub use statistics::Moments;
 
@@ -137,30 +137,6 @@ impl Norm {
     /// Writes y of some rows, on this thread.
     pub(crate) fn apply_rows(&self, x: &[f32], y: &mut [f32]) {
         apply::rows(self, x, y);
-    }
-
-    /// Computes what the caller wants of the gradients of parameters and residual, and gives what the gradient of
-    /// x is made by.
-    ///
-    /// # Panics
-    /// When slices disagree in length, the mask is of another shape, or there is a mask and no place for the
-    /// gradient of the residual.
-    pub fn backward(&self, dy: &[f32], x: &[f32], mask: &Mask, grads: Grads<'_>) -> NormGradient {
-        let (blocks, channels) = (self.blocks(x), self.channels());
-        assert_eq!(dy.len(), x.len(), "norm: dy and x differ in length");
-        if let Some(residual) = &grads.residual {
-            assert_eq!(residual.len(), x.len(), "norm: the gradient of the residual and x differ");
-        }
-        for (name, gradient) in [("gamma", &grads.gamma), ("beta", &grads.beta)] {
-            let length = gradient.as_ref().map_or(channels, |g| g.len());
-            assert_eq!(length, channels, "norm: the gradient of {name} is not one per channel");
-        }
-        let masked = !mask.words.is_empty();
-        if masked {
-            assert_eq!(mask.words.len(), blocks.mask_len(), "norm: the mask is of another shape");
-            assert!(grads.residual.is_some(), "norm: no place for the gradient of the residual");
-        }
-        backward::run(blocks, self, [dy, x], mask, grads)
     }
 
     fn blocks(&self, x: &[f32]) -> Blocks {

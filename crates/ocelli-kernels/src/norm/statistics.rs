@@ -19,7 +19,61 @@ impl Moments {
     /// When x is no whole number of rows.
     pub fn new(x: &[f32], channels: usize) -> Self {
         assert!(channels > 0 && x.len().is_multiple_of(channels), "norm: rows of {channels}");
-        moments(Blocks::new(x.len() / channels, channels), x)
+        let blocks = Blocks::new(x.len() / channels, channels);
+        let mut parts = vec![0.0; blocks.count() * Self::part_len(channels)];
+        (parts.par_chunks_mut(Self::part_len(channels)), blocks.split(x))
+            .into_par_iter()
+            .for_each(|(part, x)| Self::sum_rows(x, part));
+        Self::of_parts(&parts, channels)
+    }
+
+    /// Length of what [`sum_rows`](Self::sum_rows) writes: sums, squares and the origin, and how many rows.
+    pub(crate) fn part_len(channels: usize) -> usize {
+        3 * channels + 1
+    }
+
+    /// The sum and the sum of squares of some rows, relative to the first of them.
+    ///
+    /// Each group of rows is summed in f32 relative to its own first row, a value that the group contains:
+    /// however far off it lies, what cancels is no larger than the group's own variance times its rows.
+    pub(crate) fn sum_rows(x: &[f32], part: &mut [f64]) {
+        let channels = part.len() / 3;
+        let (sums, rest) = part.split_at_mut(2 * channels);
+        let (origin, rows) = rest.split_at_mut(channels);
+        sums.fill(0.0);
+        origin.iter_mut().zip(x).for_each(|(origin, &first)| *origin = f64::from(first));
+        rows[0] = (x.len() / channels) as f64;
+        let mut partial = vec![0f32; 2 * channels];
+        for group in x.chunks(GROUP * channels) {
+            partial.fill(0.0);
+            group_sums(group, channels, &mut partial);
+            flush(&partial, group, origin, (group.len() / channels) as f64, sums);
+        }
+    }
+
+    /// Of the sums of parts of the rows, added up in order.
+    pub(crate) fn of_parts(parts: &[f64], channels: usize) -> Self {
+        let Some((first, others)) = parts.split_at_checked(Self::part_len(channels)) else {
+            return Self { mean: vec![0.0; channels], var: vec![0.0; channels] };
+        };
+        let (mut total, start) = (first.to_vec(), &first[2 * channels..3 * channels]);
+        for part in others.chunks_exact(Self::part_len(channels)) {
+            let n = part[3 * channels];
+            for c in 0..channels {
+                let (sum, squares) = (part[c], part[channels + c]);
+                let away = part[2 * channels + c] - start[c];
+                total[c] += sum + n * away;
+                total[channels + c] += squares + away * (2.0 * sum + n * away);
+            }
+            total[3 * channels] += n;
+        }
+        let rows = total[3 * channels];
+        let moments = |c: usize| {
+            let offset = total[c] / rows;
+            (start[c] + offset, (total[channels + c] / rows - offset * offset).max(0.0))
+        };
+        let (mean, var) = (0..channels).map(moments).unzip();
+        Self { mean, var }
     }
 
     pub(super) fn rstd(&self, eps: f32) -> Vec<f64> {
@@ -32,48 +86,15 @@ impl Moments {
     }
 }
 
-fn moments(blocks: Blocks, x: &[f32]) -> Moments {
-    let channels = blocks.channels;
-    if blocks.rows == 0 {
-        return Moments { mean: vec![0.0; channels], var: vec![0.0; channels] };
-    }
-    let origin = &x[..channels];
-    let mut partials = vec![0.0; blocks.count() * 2 * channels];
-    (partials.par_chunks_mut(2 * channels), blocks.split(x))
-        .into_par_iter()
-        .for_each(|(sums, x)| block_sums(x, origin, sums));
-    let (sum, squares) = blocks.reduce(&partials);
-    let rows = blocks.rows as f64;
-    let offset: Vec<f64> = sum.iter().map(|s| s / rows).collect();
-    let var = squares.iter().zip(&offset).map(|(q, m)| (q / rows - m * m).max(0.0)).collect();
-    let mean = offset.iter().zip(origin).map(|(m, &o)| m + f64::from(o)).collect();
-    Moments { mean, var }
-}
-
-/// Adds to `sums` the sum and the sum of squares of x - origin.
-///
-/// Each group of rows is summed in f32 relative to its own first row, a value that the group contains:
-/// however far off it lies, what cancels is no larger than the group's own variance times its rows.
-fn block_sums(x: &[f32], origin: &[f32], sums: &mut [f64]) {
-    let channels = origin.len();
-    let mut partial = vec![0f32; 2 * channels];
-    for group in x.chunks(GROUP * channels) {
-        partial.fill(0.0);
-        group_sums(group, channels, &mut partial);
-        let rows = (group.len() / channels) as f64;
-        flush(&partial, group, origin, rows, sums);
-    }
-}
-
 multiversion! {
     /// Moves the sums of a group from its first row to the origin, in f64.
-    fn flush(partial: &[f32], group: &[f32], origin: &[f32], rows: f64, sums: &mut [f64]) {
+    fn flush(partial: &[f32], group: &[f32], origin: &[f64], rows: f64, sums: &mut [f64]) {
         let channels = origin.len();
         let (s, q) = partial.split_at(channels);
         let (sum, squares) = sums.split_at_mut(channels);
         let (q, group, squares) = (&q[..channels], &group[..channels], &mut squares[..channels]);
         for c in 0..channels {
-            let away = f64::from(group[c]) - f64::from(origin[c]);
+            let away = f64::from(group[c]) - origin[c];
             let (s, q) = (f64::from(s[c]), f64::from(q[c]));
             sum[c] += s + rows * away;
             squares[c] += q + away * (2.0 * s + rows * away);

@@ -101,40 +101,20 @@ impl Case {
             let error = gradient_error(&operands[which], &gradients[which], 40, loss);
             assert!(error < 2e-3, "{self}: gradient of {name}: {error:e}");
         }
-        self.check_alone(&norm, &mask, &gradients);
-    }
-
-    /// Each gradient alone is the same as with the others.
-    fn check_alone(&self, norm: &Norm, mask: &Mask, all: &[Vec<f32>; 4]) {
-        let [x, gamma, beta, residual] = all;
-        let mut g = vec![f32::NAN; self.x.len()];
-        for (which, expected) in [gamma, beta].into_iter().enumerate() {
-            let mut out = vec![f32::NAN; expected.len()];
-            let residual = self.residual.is_some().then_some(&mut g[..]);
-            let mut grads = Grads { residual, ..Grads::default() };
-            *[&mut grads.gamma, &mut grads.beta][which] = Some(&mut out);
-            norm.backward(&self.weight, &self.x, mask, grads);
-            assert_eq!(&out, expected, "{self}: gradient {which} alone");
-        }
-        let residual_grad = self.residual.is_some().then_some(&mut g[..]);
-        let grads = Grads { residual: residual_grad, ..Grads::default() };
-        let gradient = norm.backward(&self.weight, &self.x, mask, grads);
-        let g = match self.residual {
-            Some(_) => &g,
-            None => &self.weight,
-        };
-        assert!(self.residual.is_none() || g == residual);
-        let mut dx = vec![f32::NAN; g.len()];
-        gradient.write(g, &self.x, &mut dx);
-        assert_eq!(&dx, x, "{self}: gradient of x alone");
     }
 
     fn backward(&self, norm: &Norm, mask: &Mask, [x, gamma, beta, residual]: &mut [Vec<f32>; 4]) {
-        let wanted = self.residual.is_some().then_some(&mut residual[..]);
-        let grads = Grads { gamma: Some(gamma), beta: Some(beta), residual: wanted };
-        let gradient = norm.backward(&self.weight, &self.x, mask, grads);
-        let g = if self.residual.is_some() { residual } else { &self.weight };
-        gradient.write(g, &self.x, x);
+        let masked = !mask.is_empty();
+        let sums = match masked {
+            true => norm.sums_gated(&self.weight, &self.x, mask, residual),
+            false => norm.sums(&self.weight, &self.x),
+        };
+        if !masked && self.residual.is_some() {
+            residual.copy_from_slice(&self.weight);
+        }
+        norm.parameter_gradients(&sums, [Some(gamma), Some(beta)]);
+        let gradient = norm.gradient(self.x.len() / self.channels, &sums, masked);
+        gradient.write(if masked { residual } else { &self.weight }, &self.x, x);
     }
 }
 
@@ -163,20 +143,19 @@ fn one_row_has_variance_zero_and_the_output_is_beta() {
     let case = Case::new(1, 5, Activation::Identity, false);
     let mut y = vec![f32::NAN; 5];
     let norm = case.norm(None);
-    let mask = norm.forward(&case.x, None, &mut y);
+    norm.forward(&case.x, None, &mut y);
     assert_eq!(norm.var(), [0.0; 5]);
     assert_eq!(y, case.beta);
     let mut dx = vec![f32::NAN; 5];
-    let gradient = norm.backward(&case.weight, &case.x, &mask, Grads::default());
-    gradient.write(&case.weight, &case.x, &mut dx);
+    let sums = norm.sums(&case.weight, &case.x);
+    norm.gradient(1, &sums, false).write(&case.weight, &case.x, &mut dx);
     assert!(dx.iter().all(|d| d.abs() < 1e-5), "{dx:?}");
 }
 
 #[test]
 fn no_rows_and_constant_channels_give_no_nan() {
-    let norm = |x: &[f32]| {
-        Norm::of_batch(&Moments::new(x, 1), &[2.0], &[0.5], Activation::Relu, 1e-5)
-    };
+    let norm =
+        |x: &[f32]| Norm::of_batch(&Moments::new(x, 1), &[2.0], &[0.5], Activation::Relu, 1e-5);
     let empty = norm(&[]);
     empty.forward(&[], None, &mut []);
     assert_eq!((empty.mean(), empty.var()), (&[0.0][..], &[0.0][..]));

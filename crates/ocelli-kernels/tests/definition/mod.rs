@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)] // Helpers of tests are tests.
 
 use ocelli_kernels::activation::Activation;
-use ocelli_kernels::norm::{Grads, Mask, Moments, Norm};
+use ocelli_kernels::norm::{Moments, Norm};
 use ocelli_kernels::testing::{
     conv_backward_input, conv_backward_weight, conv_forward, fill, relative_error, widen,
 };
@@ -60,12 +60,7 @@ fn run_on(conv: &Conv, data: &Data, [x, dy]: [Source<'_>; 2], scratch: &mut Scra
     conv.forward(x, &weights, epilogue, &mut passes.y, scratch);
     let epilogue = Epilogue { residual: Some(&data.residual), act: Activation::Relu6, ..epilogue };
     conv.forward(x, &weights, epilogue, &mut passes.finished, scratch);
-    conv.backward_input(
-        dy,
-        &packed(conv, Form::BackwardInput, &data.w),
-        &mut passes.dx,
-        scratch,
-    );
+    conv.backward_input(dy, &packed(conv, Form::BackwardInput, &data.w), &mut passes.dx, scratch);
     conv.backward_weight(x, dy, &mut passes.dw, scratch);
     passes
 }
@@ -82,11 +77,12 @@ fn computes_what_it_reads(conv: &Conv, data: &Data, scratch: &mut Scratch) -> bo
     let x = Source::Normed { x: &data.x, norm: &before };
     // A norm behind the convolution, whose input happens to be the residual.
     let after = norm(&data.residual, shape.out_channels, Activation::Relu);
-    let gradient =
-        after.backward(&data.dy, &data.residual, &Mask::default(), Grads::default());
+    let rows = shape.y_len() / shape.out_channels;
+    let gradient = after.gradient(rows, &after.sums(&data.dy, &data.residual), false);
     let dy = Source::Gradient { g: &data.dy, x: &data.residual, gradient: &gradient };
     let written = [x, dy].map(|source| {
-        let len = if matches!(source, Source::Normed { .. }) { shape.x_len() } else { shape.y_len() };
+        let len =
+            if matches!(source, Source::Normed { .. }) { shape.x_len() } else { shape.y_len() };
         let mut values = vec![f32::NAN; len];
         source.write(&mut values);
         values
@@ -102,6 +98,49 @@ fn packed(conv: &Conv, form: Form, w: &[f32]) -> Packed {
     packed
 }
 
+/// Whether what is summed up while results are written is what they say when they are read, and these are the same.
+fn sums_what_it_writes(conv: &Conv, data: &Data, got: &Passes, scratch: &mut Scratch) -> bool {
+    let shape = conv.shape();
+    let rows = |len: usize, channels: usize| len / channels.max(1);
+    let weights = conv.pack(Form::Forward, &data.w);
+    let mut y = vec![f32::NAN; got.y.len()];
+    let epilogue = Epilogue::bias(Some(&data.bias));
+    let moments = conv.forward_moments(&data.x, &weights, epilogue, &mut y, scratch);
+    let norm = |moments: &Moments| {
+        let (ones, zeros) = (vec![1.0; shape.out_channels], vec![0.0; shape.out_channels]);
+        Norm::of_batch(moments, &ones, &zeros, Activation::Identity, 1e-3)
+    };
+    let (found, wanted) = (norm(&moments), norm(&Moments::new(&y, shape.out_channels)));
+    let moments = [found.mean(), found.var(), wanted.mean(), wanted.var()].map(widen);
+    let close = |a: &[f64], b: &[f64]| {
+        a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 1e-5 * (1.0 + b.abs()))
+    };
+    let [mean, var, wanted_mean, wanted_var] = &moments;
+
+    let channels = shape.in_channels;
+    let (gamma, beta) = (fill(channels, 8), fill(channels, 9));
+    let before =
+        Norm::of_batch(&Moments::new(&data.x, channels), &gamma, &beta, Activation::Relu, 1e-3);
+    let weights = conv.pack(Form::BackwardInput, &data.w);
+    let mut dx = vec![f32::NAN; got.dx.len()];
+    let sums = conv.backward_input_sums(&data.dy, &weights, (&before, &data.x), &mut dx, scratch);
+    let gradients = [sums, before.sums(&dx, &data.x)].map(|sums| {
+        let (mut gamma, mut beta) = (vec![f32::NAN; channels], vec![f32::NAN; channels]);
+        before.parameter_gradients(&sums, [Some(&mut gamma), Some(&mut beta)]);
+        let scale = (rows(dx.len(), channels) as f64).sqrt() * shape.w_len() as f64;
+        [gamma, beta]
+            .concat()
+            .into_iter()
+            .map(|g| f64::from(g) / scale.max(1.0))
+            .collect::<Vec<_>>()
+    });
+    y == got.y
+        && dx == got.dx
+        && close(mean, wanted_mean)
+        && close(var, wanted_var)
+        && close(&gradients[0], &gradients[1])
+}
+
 /// The largest error of any pass of a plan against the definition.
 pub fn error(conv: &Conv) -> f64 {
     let shape = *conv.shape();
@@ -109,6 +148,8 @@ pub fn error(conv: &Conv) -> f64 {
     let scratch = &mut Scratch::new();
     let got = run(conv, &data, scratch);
     assert!(computes_what_it_reads(conv, &data, scratch), "{shape:?} by {:?}", conv.algorithm());
+    let sums = sums_what_it_writes(conv, &data, &got, scratch);
+    assert!(sums, "{shape:?} by {:?}", conv.algorithm());
     let (x, w, dy) = (widen(&data.x), widen(&data.w), widen(&data.dy));
     let mut y = conv_forward(&shape, &x, &w);
     for pixel in y.chunks_exact_mut(shape.out_channels) {

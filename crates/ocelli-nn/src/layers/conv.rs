@@ -3,7 +3,7 @@
 use ocelli_graph::Op;
 use ocelli_kernels::{ConvShape, Padding};
 
-use crate::ops::{Filters, conv};
+use crate::ops::{End, Filters, conv};
 use crate::{
     Activation, Block, Error, Feature, Init, Kind, Layout, Pass, Result, Scope, functional,
 };
@@ -154,16 +154,21 @@ impl Conv2d {
         if act.bounds().is_none() {
             return functional::activation(path, &self.forward(x, pass)?, act, pass);
         }
-        let y = self.run(x, act, pass)?;
+        let y = self.run(x, End { act, ..End::PLAIN }, pass)?;
         match functional::graph_activation(act) {
             Some(op) => pass.emit(path, &[&y], &[], y.clone(), || Op::Activation(op)),
             None => Ok(y),
         }
     }
 
-    fn run(&self, x: &Feature, act: Activation, pass: &mut Pass) -> Result<Feature> {
+    /// Runs it for a batch norm that wants to know the moments of the result.
+    pub(super) fn forward_summed(&self, x: &Feature, pass: &mut Pass) -> Result<Feature> {
+        self.run(x, End { summed: true, ..End::PLAIN }, pass)
+    }
+
+    fn run(&self, x: &Feature, end: End, pass: &mut Pass) -> Result<Feature> {
         let shape = self.shape(x)?;
-        let y = conv(&self.path, x, &self.filters, shape, act, pass)?;
+        let y = conv(&self.path, x, &self.filters, shape, end, pass)?;
         let Filters { weight, bias, .. } = &self.filters;
         pass.emit(&self.path, &[x], &self.filters.params(), y, || Op::Conv {
             weight: weight.name().to_string(),
@@ -216,6 +221,6 @@ impl Conv2d {
 
 impl Block for Conv2d {
     fn forward(&self, x: &Feature, pass: &mut Pass) -> Result<Feature> {
-        self.run(x, Activation::Identity, pass)
+        self.run(x, End::PLAIN, pass)
     }
 }

@@ -59,7 +59,10 @@ impl ConvNormAct {
         if let Some(y) = self.answer(x, residual, pass)? {
             return Ok(y);
         }
-        let y = self.conv.forward(x, pass)?;
+        let y = match self.norm.learns(pass) {
+            true => self.conv.forward_summed(x, pass)?,
+            false => self.conv.forward(x, pass)?,
+        };
         self.norm.forward_act(&y, residual, self.activation, pass)
     }
 

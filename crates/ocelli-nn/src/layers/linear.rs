@@ -3,8 +3,8 @@
 use ocelli_graph::Op;
 use ocelli_kernels::ConvShape;
 
-use crate::ops::{Filters, conv};
-use crate::{Activation, Block, Error, Feature, Init, Kind, Layout, Pass, Result, Scope};
+use crate::ops::{End, Filters, conv};
+use crate::{Block, Error, Feature, Init, Kind, Layout, Pass, Result, Scope};
 
 /// `x W^T + b`: `[N, C]` to `[N, O]`, with `weight` `[O, C]`.
 #[derive(Debug)]
@@ -63,7 +63,7 @@ impl Block for Linear {
         }
         // A convolution of one pixel.
         let shape = ConvShape::pixel(batch, *in_features, *out_features);
-        let y = conv(path, x, filters, shape, Activation::Identity, pass)?;
+        let y = conv(path, x, filters, shape, End::PLAIN, pass)?;
         let y = y.reshaped(&[batch, *out_features]);
         pass.emit(path, &[x], &filters.params(), y, || Op::Linear {
             weight: filters.weight.name().to_string(),

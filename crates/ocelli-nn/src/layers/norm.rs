@@ -68,7 +68,7 @@ impl BatchNorm {
     }
 
     /// Whether statistics are the batch's.
-    fn learns(&self, pass: &Pass) -> bool {
+    pub(super) fn learns(&self, pass: &Pass) -> bool {
         pass.mode() == Mode::Train && !self.mean.is_frozen()
     }
 

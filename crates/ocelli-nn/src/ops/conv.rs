@@ -75,6 +75,20 @@ pub(super) fn plan(path: &str, shape: ConvShape, pass: &Pass) -> Result<Conv> {
     plan.map_err(|error| Error::shape(path, error.to_string()))
 }
 
+/// How a convolution ends.
+#[derive(Clone, Copy)]
+pub(crate) struct End {
+    /// A clamp.
+    pub act: Activation,
+    /// Whether the moments of the result are wanted, too.
+    pub summed: bool,
+}
+
+impl End {
+    /// With the sums as they are.
+    pub const PLAIN: Self = Self { act: Activation::Identity, summed: false };
+}
+
 /// `x` `[N, H, W, C]` by filters `[O, kH, kW, C / groups]` and perhaps a bias `[O]`, and a clamp of that; gives
 /// `[N, oH, oW, O]`.
 pub(crate) fn conv(
@@ -82,24 +96,32 @@ pub(crate) fn conv(
     x: &Feature,
     filters: &Filters,
     shape: ConvShape,
-    act: Activation,
+    end: End,
     pass: &mut Pass,
 ) -> Result<Feature> {
+    let End { act, summed } = end;
     let plan = plan(path, shape, pass)?;
     let packed = filters.packed(&plan, Form::Forward)?;
     let mut y = Buffer::new(shape.y_len());
     let mut run = |bias: Option<&[f32]>| {
         if pass.records() {
             // Only shapes matter, and this is where the time would go.
-            return y.fill(0.0);
+            y.fill(0.0);
+            return None;
         }
         let epilogue = Epilogue { bias, act, ..Epilogue::default() };
-        with_scratch(|scratch| plan.forward(x.source(), &packed, epilogue, &mut y, scratch));
+        with_scratch(|scratch| match summed {
+            true => Some(plan.forward_moments(x.source(), &packed, epilogue, &mut y, scratch)),
+            false => {
+                plan.forward(x.source(), &packed, epilogue, &mut y, scratch);
+                None
+            }
+        })
     };
-    match &filters.bias {
+    let moments = match &filters.bias {
         Some(bias) => bias.with(|bias| run(Some(bias)))?,
         None => run(None),
-    }
+    };
     let input = pass.node(x)?;
     let learns = pass.learns(&filters.weight);
     let bias = filters.bias.clone().filter(|bias| pass.learns(bias));
@@ -126,12 +148,30 @@ pub(crate) fn conv(
             }
             if let Some(input) = input {
                 let packed = filters.packed(&plan, Form::BackwardInput)?;
-                gradients.add(input, x.len(), |dx| {
-                    with_scratch(|scratch| plan.backward_input(dy.source(), &packed, dx, scratch));
+                let mut dx = Buffer::new(x.len());
+                let sums = with_scratch(|scratch| match &x {
+                    Values::Normed { x, norm } if norm.is_of_batch() => {
+                        let norm = (&**norm, &x[..]);
+                        let dy = dy.source();
+                        Some(plan.backward_input_sums(dy, &packed, norm, &mut dx, scratch))
+                    }
+                    _ => {
+                        plan.backward_input(dy.source(), &packed, &mut dx, scratch);
+                        None
+                    }
                 });
+                let dx = Arc::new(dx);
+                gradients.add_values(
+                    input,
+                    match sums.map(Arc::new) {
+                        Some(sums) => Values::Summed { dy: dx, sums },
+                        None => Values::Written(dx),
+                    },
+                );
             }
             Ok(())
         })
     });
-    Ok(pass.output(&[shape.batch, height, width, shape.out_channels], y, backward))
+    let dims = [shape.batch, height, width, shape.out_channels];
+    Ok(pass.output(&dims, y, backward).with_moments(moments))
 }

@@ -18,7 +18,7 @@ use ocelli_kernels::Scratch;
 
 pub(crate) use activation::activation;
 pub(crate) use arithmetic::{add, concat, gate, pad_channels, scale_by};
-pub(crate) use conv::{Filters, conv};
+pub(crate) use conv::{End, Filters, conv};
 pub(crate) use folded::{Folding, Norm, conv_norm_act};
 pub use loss::cross_entropy;
 pub(crate) use norm::{NormAct, norm_act};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ocelli_kernels::activation::Activation;
-use ocelli_kernels::norm::{Grads, Mask, Moments, Norm};
+use ocelli_kernels::norm::{Mask, Norm, NormSums};
 
 use crate::memory::Buffer;
 use crate::tape::Gradients;
@@ -53,7 +53,7 @@ pub(crate) fn norm_act(
             residual_node,
             learns,
         };
-        pass.backward_of(move |dy, gradients| way.back(dy, gradients))
+        pass.backward_from(move |dy, gradients| way.back(dy, gradients))
     });
     Ok((pass.output(x.dims(), values, backward), norm))
 }
@@ -63,12 +63,9 @@ fn norm_of(x: &Feature, config: &NormAct<'_>) -> Result<Norm> {
     gamma.with(|gamma| {
         beta.with(|beta| {
             let Some([mean, var]) = statistics else {
-                let moments = Moments::new(x.values(), gamma.len());
-                return Ok(Norm::of_batch(&moments, gamma, beta, activation, eps));
+                return Ok(Norm::of_batch(&x.moments(), gamma, beta, activation, eps));
             };
-            mean.with(|mean| {
-                var.with(|var| Norm::given(mean, var, gamma, beta, activation, eps))
-            })?
+            mean.with(|mean| var.with(|var| Norm::given(mean, var, gamma, beta, activation, eps)))?
         })
     })??
 }
@@ -87,23 +84,32 @@ struct Way {
 }
 
 impl Way {
-    fn back(self, dy: &Arc<Buffer>, gradients: &mut Gradients) -> Result<()> {
+    fn back(self, dy: &Values, gradients: &mut Gradients) -> Result<()> {
         let Self { x, norm, mask, .. } = self;
-        let mut gated = (!mask.is_empty()).then(|| Buffer::new(dy.len()));
+        let masked = !mask.is_empty();
+        let (g, sums) = match dy {
+            Values::Summed { dy, sums } if !masked => (dy.clone(), sums.clone()),
+            dy if masked => {
+                let mut g = Buffer::new(x.len());
+                let sums = norm.sums_gated(&dy.written(), &x, &mask, &mut g);
+                (Arc::new(g), Arc::new(sums))
+            }
+            dy => {
+                let dy = dy.written();
+                let needed = norm.is_of_batch() || self.learns.contains(&true);
+                let sums = if needed { norm.sums(&dy, &x) } else { NormSums::default() };
+                (dy, Arc::new(sums))
+            }
+        };
         let [mut d_gamma, mut d_beta] =
             self.learns.map(|learns| learns.then(|| vec![0.0; norm.channels()]));
-        let grads = Grads {
-            gamma: d_gamma.as_deref_mut(),
-            beta: d_beta.as_deref_mut(),
-            residual: gated.as_deref_mut(),
-        };
-        let gradient = Arc::new(norm.backward(dy, &x, &mask, grads));
-        // Without a mask, the residual was added behind no activation.
-        let g = gated.map_or_else(|| dy.clone(), Arc::new);
+        norm.parameter_gradients(&sums, [d_gamma.as_deref_mut(), d_beta.as_deref_mut()]);
         if let Some(node) = self.residual_node {
+            // Without a mask, it was added behind no activation.
             gradients.add_values(node, g.clone().into());
         }
         if let Some(node) = self.x_node {
+            let gradient = Arc::new(norm.gradient(x.len() / norm.channels(), &sums, masked));
             gradients.add_values(node, Values::Gradient { g, x, gradient });
         }
         for (param, gradient) in [(&self.gamma, d_gamma), (&self.beta, d_beta)] {

@@ -6,7 +6,7 @@ use clap::Args;
 use ocelli::graph::{Graph, Node, Op};
 use ocelli::infer::shapes::{conv_shape, hwc, pool_shape};
 use ocelli::kernels::activation::Activation;
-use ocelli::kernels::norm::{Grads, Mask, Moments, Norm};
+use ocelli::kernels::norm::{Moments, Norm};
 use ocelli::kernels::pool::{self, PoolShape};
 use ocelli::kernels::testing::fill;
 use ocelli::kernels::{Algorithm, Conv, ConvShape, Epilogue, Form, Scratch, isa, peak};
@@ -183,9 +183,9 @@ impl Work {
         let norm = norm();
         let (mut d_gamma, mut d_beta) = (gamma.clone(), beta.clone());
         let backward = time(budget, || {
-            let (gamma_, beta_) = (Some(&mut d_gamma[..]), Some(&mut d_beta[..]));
-            let grads = Grads { gamma: gamma_, beta: beta_, residual: None };
-            norm.backward(&dy, &x, &Mask::default(), grads).write(&dy, &x, &mut y);
+            let sums = norm.sums(&dy, &x);
+            norm.parameter_gradients(&sums, [Some(&mut d_gamma), Some(&mut d_beta)]);
+            norm.gradient(rows, &sums, false).write(&dy, &x, &mut y);
         });
         let passes = [("forward", forward), ("backward", backward)];
         let text = format!("{rows}x{channels}");

@@ -18,9 +18,11 @@ pub(super) use weight::backward_weight;
 use super::ConvShape;
 use super::dense::Operands;
 use super::grid::{Axis, Grid, Pass};
+use super::output::Output;
 use crate::Scratch;
 use crate::isa::Isa;
 use crate::register::{even_pieces, lanes};
+use crate::source::Source;
 use crate::workers::{apart, count, share};
 use kernels::{FEWEST, pieces};
 use points::{Point, meet, sum_point};
@@ -109,15 +111,11 @@ impl Depthwise {
     }
 
     /// Target = convolution of source, finished by the epilogue.
-    pub fn run(&self, operands: Operands<'_>, target: &mut [f32], scratch: &mut Scratch) {
+    pub fn run(&self, operands: Operands<'_>, target: &Output<'_>, scratch: &mut Scratch) {
         let [height, width, channels] = self.pass.target;
         let source_len = self.pass.source.into_iter().product::<usize>();
-        let band = self.pass.spread[0].min(height) * self.rows * width * channels;
-        let bands = match operands.source.is_plain() {
-            true => BLOCK / band,
-            false => COMPUTED * self.pass.target[0] / (source_len * self.rows * self.pass.spread[0]),
-        };
-        let bands = bands.max(1);
+        let band = self.band();
+        let bands = self.bands(&operands.source);
         let per_image = (height * width * channels).div_ceil(bands * band);
         // The values of the source that block i of image n reads.
         let read = |n: usize, i: usize| {
@@ -126,29 +124,53 @@ impl Depthwise {
             self.pass.source_of(&(first + i * bands * self.rows..first + end))
         };
         let most = (0..per_image).map(|i| read(0, i).len()).max().unwrap_or(0);
-        let each = apart(operands.source.memory(most));
-        let [zeros, memory] =
-            scratch.parts([channels, count(self.pass.batch * per_image) * each]);
+        let target_len = height * width * channels;
+        let lens = [operands.source.memory(most), target.memory(target_len.min(bands * band))];
+        let each = apart(lens[0]) + apart(lens[1]);
+        let [zeros, memory] = scratch.parts([channels, count(self.pass.batch * per_image) * each]);
         zeros.fill(0.0);
         let zeros = &*zeros;
-        let target_len = height * width * channels;
-        let images = target.chunks_exact_mut(target_len).enumerate();
-        let items = images.flat_map(|(n, target)| {
-            target.chunks_mut(bands * band).enumerate().map(move |(i, target)| (n, i, target))
-        });
-        share(items, memory, each, |(n, i, target), memory| {
+        let items = (0..self.pass.batch).flat_map(|n| (0..per_image).map(move |i| (n, i)));
+        share(items, memory, each, |(n, i), memory| {
+            let (loaded, block) = memory.split_at_mut(apart(lens[0]));
             let (first, start) = (i * bands, n * target_len + i * bands * band);
-            let view = operands.source.view(read(n, i), memory);
+            let end = (start + bands * band).min((n + 1) * target_len);
+            let view = operands.source.view(read(n, i), loaded);
             let image = Image { view, start: n * source_len };
             let pixels = &mut { NO_PIXELS };
-            for (i, target) in target.chunks_mut(band).enumerate() {
-                let row = (first + i) * self.rows;
-                let rows = row..row + self.rows;
-                let residual =
-                    operands.epilogue.residual.map(|residual| &residual[start + i * band..]);
-                self.run_band(Band { operands, image, zeros, pixels, rows, target, residual });
-            }
+            target.block(n * per_image + i, start..end, block, |target| {
+                for (i, target) in target.chunks_mut(band).enumerate() {
+                    let row = (first + i) * self.rows;
+                    let rows = row..row + self.rows;
+                    let residual =
+                        operands.epilogue.residual.map(|residual| &residual[start + i * band..]);
+                    self.run_band(Band { operands, image, zeros, pixels, rows, target, residual });
+                }
+            });
         });
+    }
+
+    /// Target elements of a band: the rows that are computed together.
+    fn band(&self) -> usize {
+        let [height, width, channels] = self.pass.target;
+        self.pass.spread[0].min(height) * self.rows * width * channels
+    }
+
+    /// How many bands make a block.
+    fn bands(&self, source: &Source<'_>) -> usize {
+        let bands = if source.is_plain() {
+            BLOCK / self.band()
+        } else {
+            let read = self.pass.source.into_iter().product::<usize>();
+            COMPUTED * self.pass.target[0] / (read * self.rows * self.pass.spread[0])
+        };
+        bands.max(1)
+    }
+
+    /// How many blocks the target is written in.
+    pub fn blocks(&self, source: &Source<'_>) -> usize {
+        let target = self.pass.target.into_iter().product::<usize>();
+        self.pass.batch * target.div_ceil(self.bands(source) * self.band())
     }
 
     /// Computes a band tile by tile, all phases of a tile before the next: they read the same source pixels

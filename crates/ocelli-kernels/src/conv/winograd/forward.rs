@@ -9,6 +9,7 @@ use super::prefetch::{For, Prefetch};
 use super::tiles::{Block, Tiling};
 use crate::Scratch;
 use crate::conv::dense::Operands;
+use crate::conv::output::Output;
 use crate::conv::{ConvShape, Epilogue, Form};
 use crate::isa::Isa;
 use crate::register::{Rows, Tile, even_pieces, lanes, rows_kernels};
@@ -145,19 +146,26 @@ impl Winograd {
     }
 
     /// Target = convolution of source, finished by the epilogue.
-    pub fn run(&self, operands: Operands<'_>, target: &mut [f32], scratch: &mut Scratch) {
+    pub fn run(&self, operands: Operands<'_>, target: &Output<'_>, scratch: &mut Scratch) {
         match self.schedule {
             Schedule::Blocks => self.run_blocks(operands, target, scratch),
             Schedule::Panels => self.run_panels(operands, target, scratch),
         }
     }
 
-    fn run_blocks(&self, operands: Operands<'_>, target: &mut [f32], scratch: &mut Scratch) {
+    /// How many blocks the target is written in, all channels at a time; none where panels are dealt out, too.
+    pub fn written_blocks(&self) -> Option<usize> {
+        (self.schedule == Schedule::Blocks).then(|| self.blocks().count())
+    }
+
+    fn run_blocks(&self, operands: Operands<'_>, target: &Output<'_>, scratch: &mut Scratch) {
         let tiles = self.most_tiles();
         let (data, products) = (self.data_layout(tiles).len(), self.product_layout(tiles).len());
         let own = apart(data + products);
         let blocks = self.blocks();
-        let each = own + apart(self.loaded(&operands.source, blocks.clone()));
+        let loaded_len = apart(self.loaded(&operands.source, blocks.clone()));
+        let most = blocks.clone().map(|strips| self.pixels(&strips).len()).max().unwrap_or(0);
+        let each = own + loaded_len + apart(target.memory(most));
         let memory_len = count(blocks.clone().count()) * each;
         let [whole_len, folded_len] = self.fold_lens(&operands.source);
         let [zero, whole, folded, memory] =
@@ -165,59 +173,54 @@ impl Winograd {
         zero.fill(0.0);
         let zero = &*zero;
         let source = self.fold(operands.source, whole, folded);
-        let mut rest = target;
         let threads = rayon::current_num_threads();
         let following = blocks.clone().skip(threads).chain(std::iter::repeat(0..0));
-        let items = blocks.zip(following).map(|(strips, following)| {
-            let pixels = self.pixels(&strips);
-            let (part, after) = std::mem::take(&mut rest).split_at_mut(pixels.len());
-            rest = after;
-            (Block::new(self.tiling, strips), pixels.start, part, following)
-        });
-        share(items, memory, each, |(block, origin, target, following), memory| {
-            let (memory, loaded) = memory.split_at_mut(own);
+        let items = blocks
+            .zip(following)
+            .map(|(strips, following)| (Block::new(self.tiling, strips), following));
+        share(items.enumerate(), memory, each, |(index, (block, following)), memory| {
+            let (memory, rest) = memory.split_at_mut(own);
             let (data, products) = memory.split_at_mut(data);
+            let (loaded, streamed) = rest.split_at_mut(loaded_len);
             let images = self.images(&source, &block.strips, loaded, zero);
             self.transform(images, &block, SharedMut::new(data), block.strips.clone());
             let steps = self.panel.count() * self.steps(&block);
             let [first, second] = source.stands(self.source_of(&following));
-            let mut ahead = [
-                Prefetch::new(first, For::Reading, steps),
-                Prefetch::new(second, For::Reading, steps),
-                // The first panel's outputs need them.
-                Prefetch::new(target, For::Writing, steps / 2),
-            ];
-            let target = SharedMut::new(target);
-            for (i, panel) in operands.weights.chunks_exact(self.panel.len()).enumerate() {
-                self.multiply(&block, data, (i, panel), products, &mut ahead);
-                self.write(&block, products, i, operands.epilogue, (target, origin));
-            }
+            let pixels = self.pixels(&block.strips);
+            target.block(index, pixels.clone(), streamed, |target| {
+                let mut ahead = [
+                    Prefetch::new(first, For::Reading, steps),
+                    Prefetch::new(second, For::Reading, steps),
+                    // The first panel's outputs need them.
+                    Prefetch::new(target, For::Writing, steps / 2),
+                ];
+                let target = SharedMut::new(target);
+                for (i, panel) in operands.weights.chunks_exact(self.panel.len()).enumerate() {
+                    self.multiply(&block, data, (i, panel), products, &mut ahead);
+                    self.write(&block, products, i, operands.epilogue, (target, pixels.start));
+                }
+            });
         });
     }
 
-    fn run_panels(&self, operands: Operands<'_>, target: &mut [f32], scratch: &mut Scratch) {
+    fn run_panels(&self, operands: Operands<'_>, target: &Output<'_>, scratch: &mut Scratch) {
         let tiles = self.most_tiles();
         let [data, products] =
             [self.data_layout(tiles), self.product_layout(tiles)].map(|layout| apart(layout.len()));
         let strips = (0..self.shape.batch * self.tiling.rows.tiles()).map(|strip| strip..strip + 1);
-        let each = (apart(self.panel.len()) + products)
-            .max(apart(self.loaded(&operands.source, strips)));
+        let each =
+            (apart(self.panel.len()) + products).max(apart(self.loaded(&operands.source, strips)));
         let blocks: Vec<_> = self.blocks().map(|strips| Block::new(self.tiling, strips)).collect();
         let groups = even_pieces(0..blocks.len(), (self.group / data).max(1));
         let group = groups.clone().map(|group| group.len()).max().unwrap_or(0);
         let most = count(self.panel.count().max(group * self.strips));
         let [whole_len, folded_len] = self.fold_lens(&operands.source);
-        let [zero, whole, folded, all, memory] = scratch.parts([
-            self.source.size[2],
-            whole_len,
-            folded_len,
-            group * data,
-            most * each,
-        ]);
+        let [zero, whole, folded, all, memory] =
+            scratch.parts([self.source.size[2], whole_len, folded_len, group * data, most * each]);
         zero.fill(0.0);
         let zero = &*zero;
         let source = self.fold(operands.source, whole, folded);
-        let target = SharedMut::new(target);
+        let target = target.whole();
         for group in groups {
             let blocks = &blocks[group];
             let strips = all.chunks_exact_mut(data).zip(blocks).flat_map(|(data, block)| {
@@ -347,12 +350,7 @@ impl Winograd {
         Images { pixels, grid: self.source, zero }
     }
 
-    fn fold<'a>(
-        &self,
-        source: Source<'a>,
-        whole: &mut [f32],
-        folded: &'a mut [f32],
-    ) -> Source<'a> {
+    fn fold<'a>(&self, source: Source<'a>, whole: &mut [f32], folded: &'a mut [f32]) -> Source<'a> {
         match self.panel.form {
             Form::Forward => self.panel.frame.fold(&self.shape, source, whole, folded),
             Form::BackwardInput => source,

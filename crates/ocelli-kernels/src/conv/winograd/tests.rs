@@ -1,15 +1,16 @@
 use super::forward::Schedule;
 use super::weight;
 use super::{WeightGradient, Winograd};
+use crate::activation::Activation;
 use crate::conv::Epilogue;
 use crate::conv::dense::Operands;
+use crate::conv::output::{Output, Summing};
 use crate::isa::{Isa, detected};
+use crate::norm::{Moments, Norm};
 use crate::testing::{
     conv_backward_input, conv_backward_weight, conv_forward, fill, relative_error, widen,
     with_threads,
 };
-use crate::activation::Activation;
-use crate::norm::{Grads, Mask, Moments, Norm};
 use crate::{ConvShape, Padding, Scratch, Source};
 use proptest::prelude::*;
 
@@ -38,7 +39,8 @@ fn passes(shape: &ConvShape, isa: Isa, schedule: Schedule) -> [Vec<f32>; 3] {
         Norm::of_batch(&Moments::new(x, channels), &gamma, &beta, Activation::Relu, 1e-3)
     };
     let [before, after] = [norm(&x, shape.in_channels), norm(&dy, shape.out_channels)];
-    let gradient = after.backward(&dy, &dy, &Mask::default(), Grads::default());
+    let rows = shape.y_len() / shape.out_channels;
+    let gradient = after.gradient(rows, &after.sums(&dy, &dy), false);
     let computed = [
         Source::Normed { x: &x, norm: &before },
         Source::Gradient { g: &dy, x: &dy, gradient: &gradient },
@@ -68,14 +70,13 @@ fn passes_on(
     scratch.take(1 << 16).fill(f32::NAN);
     let forward = Winograd::forward(isa, shape).with_schedule(schedule);
     let weights = packed(&forward, &w);
-    let operands =
-        Operands { source: x, weights: &weights, epilogue: Epilogue::bias(Some(&bias)) };
-    forward.run(operands, &mut y, &mut scratch);
+    let operands = Operands { source: x, weights: &weights, epilogue: Epilogue::bias(Some(&bias)) };
+    forward.run(operands, &output(&mut y, shape.out_channels), &mut scratch);
     let backward = Winograd::backward_input(isa, shape).with_schedule(schedule);
     let weights = packed(&backward, &w);
     backward.run(
         Operands { source: dy, weights: &weights, epilogue: Epilogue::default() },
-        &mut dx,
+        &output(&mut dx, shape.in_channels),
         &mut scratch,
     );
     let sums = match schedule {
@@ -215,11 +216,11 @@ fn what_is_not_finite_reaches_its_outputs() {
         let [mut x, w, ..] = data(&shape);
         x[0] = bad;
         let plan = Winograd::forward(detected(), &shape);
-        let mut y = vec![0.0; shape.y_len()];
+        let mut y = vec![0.0_f32; shape.y_len()];
         let weights = packed(&plan, &w);
         let (source, epilogue) = (Source::from(&x), Epilogue::default());
         let operands = Operands { source, weights: &weights, epilogue };
-        plan.run(operands, &mut y, &mut Scratch::new());
+        plan.run(operands, &output(&mut y, shape.out_channels), &mut Scratch::new());
         assert!(y[..2 * shape.out_channels].iter().all(|y| !y.is_finite()));
         assert!(y[y.len() - shape.out_channels..].iter().all(|y| y.is_finite()));
     }
@@ -245,4 +246,8 @@ fn packed(plan: &Winograd, w: &[f32]) -> Vec<f32> {
     let mut packed = Vec::new();
     plan.pack(w, &mut packed);
     packed
+}
+
+fn output(values: &mut [f32], channels: usize) -> Output<'_> {
+    Output::new(values, channels, Summing::Nothing, &mut [])
 }

@@ -116,7 +116,8 @@ impl WeightGradient {
         let lens = self.lens();
         let groups = slices.clone().flat_map(|slice| even_pieces(slice, self.strips));
         let (own, loaded) = (apart(lens[0] + lens[1]), self.loaded(&images, groups));
-        let (each, slices_len) = (own + apart(loaded[0]) + apart(loaded[1]), slices.clone().count());
+        let (each, slices_len) =
+            (own + apart(loaded[0]) + apart(loaded[1]), slices.clone().count());
         let sums_len = self.blocks() * self.block_len();
         let [zero, whole, folded, sums, memory] = scratch.parts([
             self.zero_len(),
@@ -157,8 +158,8 @@ impl WeightGradient {
         // Where there is one group, sums need not outlive the block that they belong to.
         let once = strips <= self.strips && blocks >= BLOCKS;
         let loaded = self.loaded(&images, (0..strips).map(|strip| strip..strip + 1));
-        let each = apart(if once { self.block_len() } else { 0 })
-            .max(apart(loaded[0]) + apart(loaded[1]));
+        let each =
+            apart(if once { self.block_len() } else { 0 }).max(apart(loaded[0]) + apart(loaded[1]));
         let sums_len = if once { 0 } else { blocks * self.block_len() };
         let points = self.frame.family.all();
         let threads = count(self.strips.max(blocks * points));
