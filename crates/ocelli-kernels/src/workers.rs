@@ -37,6 +37,16 @@ pub(crate) fn apart(elements: usize) -> usize {
     elements.max(1).next_multiple_of(32)
 }
 
+/// Cuts the memory of a thread into parts of these lengths, no two on one cache line.
+pub(crate) fn split<const N: usize>(memory: &mut [f32], lens: [usize; N]) -> [&mut [f32]; N] {
+    let mut rest = memory;
+    lens.map(|len| {
+        let (part, after) = std::mem::take(&mut rest).split_at_mut(apart(len));
+        rest = after;
+        part
+    })
+}
+
 /// Adds up slices of equal length, always in the order given, into `sum`.
 pub(crate) fn add_in_order(slices: &[f32], sum: &mut [f32]) {
     const CHUNK: usize = 1 << 13;

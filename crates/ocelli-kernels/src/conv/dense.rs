@@ -13,7 +13,7 @@ use crate::Scratch;
 use crate::isa::Isa;
 use crate::register::{Dot, Tile, dot_kernels, even_pieces};
 use crate::source::{Source, View};
-use crate::workers::{SharedMut, apart, count, share};
+use crate::workers::{SharedMut, apart, count, share, split};
 use std::ops::Range;
 use std::ptr;
 
@@ -161,8 +161,7 @@ impl Dense {
         }
         let memory = scratch.take(count(items.clone().count()) * each);
         share(items.enumerate(), memory, each, |(index, (bands, panels)), memory| {
-            let (own, rest) = memory.split_at_mut(apart(lens[0]));
-            let (loaded, block) = rest.split_at_mut(apart(lens[1]));
+            let [own, loaded, block] = split(memory, lens);
             let source = operands.source.view(self.pass.source_of(&bands), loaded);
             let mut run = |target: To<'_>| {
                 self.run_block((operands, source), [bands.clone(), panels.clone()], target, own);
@@ -226,6 +225,31 @@ impl Dense {
                     self.multiply(&part, &tiles);
                 }
             }
+        }
+    }
+
+    /// Whether grid points are pixels of the source and of the target.
+    pub fn is_plain(&self) -> bool {
+        self.reading == Reading::Rows
+    }
+
+    /// Computes some pixels of the target, all channels, where [they are](Self::is_plain) pixels of the source:
+    /// into `values`, in the order of the target.
+    pub fn run_pixels(
+        &self,
+        (operands, source): (Operands<'_>, View<'_>),
+        points: Range<usize>,
+        values: &mut [f32],
+    ) {
+        let (grid, start) = (&self.pass.grids[0], points.start * self.pass.target[2]);
+        let (mut tiles, target) = (Tiles::default(), To { values: SharedMut::new(values), start });
+        let weights = operands.weights.chunks_exact(self.packed_len(grid));
+        for (group, weights) in weights.enumerate() {
+            let (bands, panels) = (0..0, 0..self.group[1].div_ceil(self.tile.columns()));
+            let operands = Operands { weights, ..operands };
+            let part = Part { operands, source, grid, group, bands, panels };
+            self.rows(&part, points.clone(), target, &mut tiles);
+            self.multiply(&part, &tiles);
         }
     }
 

@@ -375,28 +375,91 @@ impl Conv {
     ///
     /// # Panics
     /// If a slice has not the length that the shape says.
-    pub fn backward_weight<'a, 'b>(
+    pub fn backward_weight<'a>(
         &self,
         x: impl Into<Source<'a>>,
-        dy: impl Into<Source<'b>>,
+        dy: impl Into<Source<'a>>,
         dw: &mut [f32],
         scratch: &mut Scratch,
     ) {
-        let (x, dy) = (x.into(), dy.into());
-        x.check(self.shape.x_len(), self.shape.in_channels, "x");
-        dy.check(self.shape.y_len(), self.shape.out_channels, "dy");
+        let [x, dy] = self.check_sources(x.into(), dy.into());
         assert_eq!(dw.len(), self.shape.w_len(), "length of dw for {:?}", self.shape);
         match &self.kernel {
             Kernel::Dense { .. } => {
-                weight::backward_weight(&self.shape, self.isa, x, dy, dw, scratch)
+                weight::backward_weight(&self.shape, self.isa, [x, dy], dw, None, scratch)
             }
             Kernel::Depthwise { .. } => {
-                depthwise::backward_weight(&self.shape, self.isa, x, dy, dw, scratch)
+                depthwise::backward_weight(&self.shape, self.isa, [x, dy], dw, None, scratch)
             }
             Kernel::Winograd { weight, .. } | Kernel::Stem { weight, .. } => {
                 weight.run(x, dy, dw, scratch)
             }
         }
+    }
+
+    /// [`backward_input`](Self::backward_input) and [`backward_weight`](Self::backward_weight) at once, to the same
+    /// bits: where the algorithm allows it, dy is read once for both. Where the input of the convolution is a norm
+    /// of something, also gives the sums that the norm's gradients are made of.
+    ///
+    /// # Panics
+    /// As these do.
+    pub fn backward<'a>(
+        &self,
+        x: impl Into<Source<'a>>,
+        dy: impl Into<Source<'a>>,
+        w: &Packed,
+        norm: Option<(&Norm, &[f32])>,
+        (dx, dw): (&mut [f32], &mut [f32]),
+        scratch: &mut Scratch,
+    ) -> Option<NormSums> {
+        let (shape, channels) = (&self.shape, self.shape.in_channels);
+        let [x, dy] = self.check_sources(x.into(), dy.into());
+        let blocks = match &self.kernel {
+            Kernel::Dense { backward, .. } if backward.is_plain() => Some(weight::blocks(shape)),
+            Kernel::Depthwise { .. } => depthwise::blocks(shape),
+            _ => None,
+        };
+        let Some(blocks) = blocks else {
+            self.backward_weight(x, dy, dw, scratch);
+            return match norm {
+                Some(norm) => Some(self.backward_input_sums(dy, w, norm, dx, scratch)),
+                None => {
+                    self.backward_input(dy, w, dx, scratch);
+                    None
+                }
+            };
+        };
+        self.check_packed(w, Form::BackwardInput);
+        assert_eq!(dx.len(), shape.x_len(), "length of dx for {shape:?}");
+        assert_eq!(dw.len(), shape.w_len(), "length of dw for {shape:?}");
+        let summing = match norm {
+            Some((norm, x)) => {
+                Source::Normed { x, norm }.check(shape.x_len(), channels, "the norm");
+                Summing::Gradient { norm, x }
+            }
+            None => Summing::Nothing,
+        };
+        let mut parts = vec![0.0; blocks * summing.part_len(channels)];
+        let output = &Output::new(dx, channels, summing, &mut parts);
+        let (isa, weights) = (self.isa, &w.data[..]);
+        match &self.kernel {
+            Kernel::Dense { backward: pass, .. } => {
+                let also = Some(weight::Also { pass, weights, output });
+                weight::backward_weight(shape, isa, [x, dy], dw, also, scratch);
+            }
+            Kernel::Depthwise { backward: pass, .. } => {
+                let also = Some(depthwise::Also { pass, weights, output });
+                depthwise::backward_weight(shape, isa, [x, dy], dw, also, scratch);
+            }
+            _ => unreachable!("the others were dealt with"),
+        }
+        norm.map(|_| NormSums::of_parts(&parts, channels))
+    }
+
+    fn check_sources<'a>(&self, x: Source<'a>, dy: Source<'a>) -> [Source<'a>; 2] {
+        x.check(self.shape.x_len(), self.shape.in_channels, "x");
+        dy.check(self.shape.y_len(), self.shape.out_channels, "dy");
+        [x, dy]
     }
 
     fn check_packed(&self, w: &Packed, form: Form) {

@@ -37,6 +37,21 @@ pub(super) struct Output<'a> {
     parts: SharedMut<'a, f64>,
 }
 
+/// The input gradient, to be computed by `pass` along with the weight gradient, from what that reads of dy.
+pub(super) struct InputGradient<'a, P> {
+    pub pass: &'a P,
+    pub weights: &'a [f32],
+    pub output: &'a Output<'a>,
+}
+
+impl<P> Clone for InputGradient<'_, P> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<P> Copy for InputGradient<'_, P> {}
+
 impl Summing<'_> {
     /// Length of the sums of a block.
     pub fn part_len(&self, channels: usize) -> usize {

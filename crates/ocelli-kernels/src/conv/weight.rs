@@ -3,14 +3,16 @@
 //! Output pixels are dealt out to a fixed number of slices, each with an accumulator of its own; the
 //! accumulators are added in order. So the result is the same for any number of threads.
 
-use super::ConvShape;
+use super::dense::{Dense, Operands};
 use super::grid::Pass;
+use super::output::InputGradient;
 use super::patches::Points;
+use super::{ConvShape, Epilogue};
 use crate::Scratch;
 use crate::isa::Isa;
 use crate::register::{Outer, Tile, lanes, outer_kernels};
-use crate::source::Source;
-use crate::workers::{add_in_order, apart, count, share};
+use crate::source::{Source, View};
+use crate::workers::{add_in_order, apart, count, share, split};
 use std::ops::Range;
 
 /// Output pixels that share one gathering of patches, and where these may begin.
@@ -22,25 +24,41 @@ const PATCHES: usize = 1 << 17;
 const SLICES: usize = 16;
 const ACCUMULATORS: usize = 1 << 23;
 
+/// The input gradient, where its pixels are those of dy.
+pub(super) type Also<'a> = InputGradient<'a, Dense>;
+
+/// How output pixels are dealt out to slices: all pixels, those of a slice, slices.
+fn slices(shape: &ConvShape) -> [usize; 3] {
+    let [rows, columns] = shape.output();
+    let all = shape.batch * rows * columns;
+    let bound = (ACCUMULATORS / shape.w_len()).clamp(2, SLICES);
+    let slice = all.div_ceil(bound).next_multiple_of(START).max(POINTS.min(all)).max(1);
+    [all, slice, all.div_ceil(slice)]
+}
+
+/// How many blocks the input gradient is written in, if it is computed along.
+pub(super) fn blocks(shape: &ConvShape) -> usize {
+    let [_, slice, slices] = slices(shape);
+    slices * slice.div_ceil(POINTS)
+}
+
 /// dw `[O, kH, kW, I]` of x and dy.
 pub(super) fn backward_weight(
     shape: &ConvShape,
     isa: Isa,
-    x: Source<'_>,
-    dy: Source<'_>,
+    [x, dy]: [Source<'_>; 2],
     dw: &mut [f32],
+    also: Option<Also<'_>>,
     scratch: &mut Scratch,
 ) {
-    let [rows, columns] = shape.output();
-    let all = shape.batch * rows * columns;
-    let bound = (ACCUMULATORS / dw.len()).clamp(2, SLICES);
-    let slice = all.div_ceil(bound).next_multiple_of(START).max(POINTS.min(all)).max(1);
-    let slices = all.div_ceil(slice);
+    let [all, slice, slices] = slices(shape);
     if slices == 0 {
         return dw.fill(0.0);
     }
     let products = Products { shape, isa, pass: Pass::forward(shape), x, dy };
-    let lens = [products.patches_len(), products.x_len(), dy.memory(POINTS * shape.out_channels)];
+    let streamed = also.map_or(0, |also| also.output.memory(POINTS * shape.in_channels));
+    let for_dy = dy.memory(POINTS * shape.out_channels);
+    let lens = [products.patches_len(), products.x_len(), for_dy, streamed];
     let each = lens.into_iter().map(apart).sum();
     let [sums, memory] =
         scratch.parts([if slices > 1 { slices * dw.len() } else { 0 }, count(slices) * each]);
@@ -48,9 +66,19 @@ pub(super) fn backward_weight(
     let accumulators = if slices > 1 { &mut *sums } else { &mut *dw };
     share(accumulators.chunks_exact_mut(len).enumerate(), memory, each, |(i, sum), memory| {
         let end = ((i + 1) * slice).min(all);
-        for start in (i * slice..end).step_by(POINTS) {
-            let first = start == i * slice;
-            products.add(start..(start + POINTS).min(end), first, sum, memory, lens);
+        let [patches, for_x, for_dy, streamed] = split(memory, lens);
+        for (block, start) in (i * slice..end).step_by(POINTS).enumerate() {
+            let points = start..(start + POINTS).min(end);
+            let dy = products.view_dy(&points, for_dy);
+            products.add(points.clone(), start == i * slice, sum, [patches, for_x], dy);
+            if let Some(InputGradient { pass, weights, output }) = also {
+                let operands =
+                    Operands { source: products.dy, weights, epilogue: Epilogue::default() };
+                let pixels = points.start * shape.in_channels..points.end * shape.in_channels;
+                output.block(i * slice.div_ceil(POINTS) + block, pixels, streamed, |values| {
+                    pass.run_pixels((operands, dy), points, values);
+                });
+            }
         }
     });
     if slices > 1 {
@@ -119,21 +147,23 @@ impl Products<'_> {
         blocks.map(|points| self.x_of(&points).len()).max().unwrap_or(0)
     }
 
+    /// dy of some output pixels.
+    fn view_dy<'b>(&'b self, points: &Range<usize>, memory: &'b mut [f32]) -> View<'b> {
+        let channels = self.shape.out_channels;
+        self.dy.view(points.start * channels..points.end * channels, memory)
+    }
+
     /// Adds what some output pixels contribute; the first ones overwrite.
     fn add(
         &self,
         points: Range<usize>,
         first: bool,
         sum: &mut [f32],
-        memory: &mut [f32],
-        lens: [usize; 3],
+        [patches, for_x]: [&mut [f32]; 2],
+        all_dy: View<'_>,
     ) {
         let (shape, grid) = (self.shape, &self.pass.grids[0]);
-        let (patches, loaded) = memory.split_at_mut(apart(lens[0]));
-        let (x, dy) = loaded.split_at_mut(apart(lens[1]));
-        let x = self.x.view(self.x_of(&points), x);
-        let span = points.start * shape.out_channels..points.end * shape.out_channels;
-        let all_dy = self.dy.view(span, dy);
+        let x = self.x.view(self.x_of(&points), for_x);
         let (inputs, outputs) = (shape.group_in(), shape.group_out());
         let depth = grid.taps() * inputs;
         for group in 0..shape.groups {

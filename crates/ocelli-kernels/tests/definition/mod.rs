@@ -124,7 +124,17 @@ fn sums_what_it_writes(conv: &Conv, data: &Data, got: &Passes, scratch: &mut Scr
     let weights = conv.pack(Form::BackwardInput, &data.w);
     let mut dx = vec![f32::NAN; got.dx.len()];
     let sums = conv.backward_input_sums(&data.dy, &weights, (&before, &data.x), &mut dx, scratch);
-    let gradients = [sums, before.sums(&dx, &data.x)].map(|sums| {
+    // Both gradients at once are the same bits.
+    let [mut dx_too, mut dw_too] = [vec![f32::NAN; got.dx.len()], vec![f32::NAN; got.dw.len()]];
+    let both = (&mut dx_too[..], &mut dw_too[..]);
+    let sums_too = conv
+        .backward(&data.x, &data.dy, &weights, Some((&before, &data.x)), both, scratch)
+        .unwrap();
+    let mut plain = vec![f32::NAN; got.dx.len()];
+    let both = (&mut plain[..], &mut vec![f32::NAN; got.dw.len()][..]);
+    conv.backward(&data.x, &data.dy, &weights, None, both, scratch);
+
+    let gradients = [sums, sums_too, before.sums(&dx, &data.x)].map(|sums| {
         let (mut gamma, mut beta) = (vec![f32::NAN; channels], vec![f32::NAN; channels]);
         before.parameter_gradients(&sums, [Some(&mut gamma), Some(&mut beta)]);
         let scale = (rows(dx.len(), channels) as f64).sqrt() * shape.w_len() as f64;
@@ -136,9 +146,13 @@ fn sums_what_it_writes(conv: &Conv, data: &Data, got: &Passes, scratch: &mut Scr
     });
     y == got.y
         && dx == got.dx
+        && dx_too == got.dx
+        && dw_too == got.dw
+        && plain == got.dx
         && close(mean, wanted_mean)
         && close(var, wanted_var)
-        && close(&gradients[0], &gradients[1])
+        && close(&gradients[0], &gradients[2])
+        && close(&gradients[1], &gradients[2])
 }
 
 /// The largest error of any pass of a plan against the definition.

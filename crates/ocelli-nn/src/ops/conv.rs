@@ -137,38 +137,46 @@ pub(crate) fn conv(
                 Values::from(gated)
             });
             let dy = gated.as_ref().unwrap_or(dy);
-            if learns {
-                gradients.add_param(&filters.weight, |dw| {
-                    let (x, dy) = (x.source(), dy.source());
-                    with_scratch(|scratch| plan.backward_weight(x, dy, dw, scratch));
-                });
-            }
             if let Some(bias) = &bias {
                 gradients.add_param(bias, |db| sum_rows(&dy.written(), db.len(), db));
             }
-            if let Some(input) = input {
-                let packed = filters.packed(&plan, Form::BackwardInput)?;
-                let mut dx = Buffer::new(x.len());
-                let sums = with_scratch(|scratch| match &x {
-                    Values::Normed { x, norm } if norm.is_of_batch() => {
-                        let norm = (&**norm, &x[..]);
-                        let dy = dy.source();
-                        Some(plan.backward_input_sums(dy, &packed, norm, &mut dx, scratch))
-                    }
-                    _ => {
-                        plan.backward_input(dy.source(), &packed, &mut dx, scratch);
-                        None
-                    }
+            let Some(input) = input else {
+                if learns {
+                    gradients.add_param(&filters.weight, |dw| {
+                        let (x, dy) = (x.source(), dy.source());
+                        with_scratch(|scratch| plan.backward_weight(x, dy, dw, scratch));
+                    });
+                }
+                return Ok(());
+            };
+            let packed = filters.packed(&plan, Form::BackwardInput)?;
+            let norm = match &x {
+                Values::Normed { x, norm } if norm.is_of_batch() => Some((&**norm, &x[..])),
+                _ => None,
+            };
+            let (mut dx, mut sums) = (Buffer::new(x.len()), None);
+            if learns {
+                gradients.add_param(&filters.weight, |dw| {
+                    let (x, dy, into) = (x.source(), dy.source(), (&mut dx[..], dw));
+                    let run = |scratch: &mut _| plan.backward(x, dy, &packed, norm, into, scratch);
+                    sums = with_scratch(run);
                 });
-                let dx = Arc::new(dx);
-                gradients.add_values(
-                    input,
-                    match sums.map(Arc::new) {
-                        Some(sums) => Values::Summed { dy: dx, sums },
-                        None => Values::Written(dx),
-                    },
-                );
+            } else {
+                let dy = dy.source();
+                with_scratch(|scratch| match norm {
+                    Some(norm) => {
+                        let found = plan.backward_input_sums(dy, &packed, norm, &mut dx, scratch);
+                        sums = Some(found);
+                    }
+                    None => plan.backward_input(dy, &packed, &mut dx, scratch),
+                });
             }
+            let dx = Arc::new(dx);
+            let gradient = match sums.map(Arc::new) {
+                Some(sums) => Values::Summed { dy: dx, sums },
+                None => Values::Written(dx),
+            };
+            gradients.add_values(input, gradient);
             Ok(())
         })
     });

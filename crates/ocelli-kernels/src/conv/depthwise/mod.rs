@@ -13,7 +13,7 @@ mod vectors;
 mod weight;
 mod window;
 
-pub(super) use weight::backward_weight;
+pub(super) use weight::{Also, backward_weight, blocks};
 
 use super::ConvShape;
 use super::dense::Operands;
@@ -23,7 +23,7 @@ use crate::Scratch;
 use crate::isa::Isa;
 use crate::register::{even_pieces, lanes};
 use crate::source::Source;
-use crate::workers::{apart, count, share};
+use crate::workers::{apart, count, share, split};
 use kernels::{FEWEST, pieces};
 use points::{Point, meet, sum_point};
 use std::ops::Range;
@@ -65,6 +65,7 @@ struct Band<'a> {
     zeros: &'a [f32],
     /// Memory for a tile.
     pixels: &'a mut Pixels,
+    /// Those of every grid. The last ones need not exist.
     rows: Range<usize>,
     target: &'a mut [f32],
     /// As the target, if the epilogue has one.
@@ -132,22 +133,34 @@ impl Depthwise {
         let zeros = &*zeros;
         let items = (0..self.pass.batch).flat_map(|n| (0..per_image).map(move |i| (n, i)));
         share(items, memory, each, |(n, i), memory| {
-            let (loaded, block) = memory.split_at_mut(apart(lens[0]));
-            let (first, start) = (i * bands, n * target_len + i * bands * band);
+            let [loaded, block] = split(memory, lens);
+            let start = n * target_len + i * bands * band;
             let end = (start + bands * band).min((n + 1) * target_len);
             let view = operands.source.view(read(n, i), loaded);
             let image = Image { view, start: n * source_len };
-            let pixels = &mut { NO_PIXELS };
             target.block(n * per_image + i, start..end, block, |target| {
-                for (i, target) in target.chunks_mut(band).enumerate() {
-                    let row = (first + i) * self.rows;
-                    let rows = row..row + self.rows;
-                    let residual =
-                        operands.epilogue.residual.map(|residual| &residual[start + i * band..]);
-                    self.run_band(Band { operands, image, zeros, pixels, rows, target, residual });
-                }
+                self.run_rows((operands, image), zeros, (i * bands * self.rows, start), target);
             });
         });
+    }
+
+    /// Computes rows of all grids from `row` on, which are the values of the target from `start` on.
+    fn run_rows(
+        &self,
+        (operands, image): (Operands<'_>, Image<'_>),
+        zeros: &[f32],
+        (row, start): (usize, usize),
+        target: &mut [f32],
+    ) {
+        let (band, pixels) = (self.band(), &mut { NO_PIXELS });
+        for (i, target) in target.chunks_mut(band).enumerate() {
+            let row = row + i * self.rows;
+            // The last of them may be fewer.
+            let rows = row..row + target.len().div_ceil(band / self.rows);
+            let residual = operands.epilogue.residual;
+            let residual = residual.map(|residual| &residual[start + i * band..]);
+            self.run_band(Band { operands, image, zeros, pixels, rows, target, residual });
+        }
     }
 
     /// Target elements of a band: the rows that are computed together.

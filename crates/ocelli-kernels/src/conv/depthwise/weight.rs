@@ -8,15 +8,17 @@ use super::kernels::{FEWEST, pieces, tile_kernels};
 use super::points::{PointGradient, add_point, meet};
 use super::vectors::{Vectors, filled};
 use super::window::{Image, NO_PIXELS, Pixels, ROWS, Window};
-use super::{COMPUTED, first_source, has_tiles};
+use super::{COMPUTED, Depthwise, first_source, has_tiles};
 use crate::Scratch;
-use crate::conv::ConvShape;
+use crate::conv::dense::Operands;
 use crate::conv::grid::{Grid, Pass};
+use crate::conv::output::InputGradient;
+use crate::conv::{ConvShape, Epilogue};
 use crate::isa::Isa;
 use crate::register::lanes;
 use crate::simd::Vector;
 use crate::source::Source;
-use crate::workers::{add_in_order, apart, count, share};
+use crate::workers::{add_in_order, apart, count, share, split};
 use std::ops::Range;
 
 /// Most slices, and fewest points in a slice: sums are cleared and added up for each.
@@ -26,19 +28,70 @@ const POINTS: usize = 64;
 /// Kernels for 4, 5, 6 and 7 points.
 type Widths = [unsafe fn(&mut TileGradient<'_>); 4];
 
+/// The input gradient, where a row of dy and the rows that are as many strides of dx belong together.
+pub(in crate::conv) type Also<'a> = InputGradient<'a, Depthwise>;
+
+/// Lines of y, over all images, dealt out to slices and then to groups, each within an image, that share one reading
+/// of x.
+struct Lines {
+    /// Of an image, and of all images.
+    height: usize,
+    all: usize,
+    slice: usize,
+    group: usize,
+}
+
+impl Lines {
+    /// A group is one line, or as many as x and dy are computed for at a time.
+    fn new(shape: &ConvShape, computed: bool) -> Self {
+        let [height, width] = shape.output();
+        let all = shape.batch * height;
+        let slice = all.div_ceil(SLICES).max(POINTS.div_ceil(width)).max(1);
+        let image = shape.height * shape.width * shape.in_channels;
+        let group = if computed { (COMPUTED * height / image).clamp(1, height) } else { 1 };
+        Self { height, all, slice, group }
+    }
+
+    fn slices(&self) -> usize {
+        self.all.div_ceil(self.slice)
+    }
+
+    /// The groups of a slice.
+    fn groups(&self, slice: usize) -> impl Iterator<Item = Range<usize>> + Clone + use<> {
+        let &Self { height, group, .. } = self;
+        let end = ((slice + 1) * self.slice).min(self.all);
+        let cut = move |line: usize| (line + group).min((line / height + 1) * height).min(end);
+        let starts = std::iter::successors(Some(slice * self.slice), move |&line| Some(cut(line)));
+        starts.take_while(move |&line| line < end).map(move |line| line..cut(line))
+    }
+
+    /// Most groups of a slice.
+    fn most_groups(&self) -> usize {
+        (0..self.slices()).map(|slice| self.groups(slice).count()).max().unwrap_or(0)
+    }
+}
+
+/// How many blocks the input gradient is written in, if it is computed along; none if it cannot be.
+pub(in crate::conv) fn blocks(shape: &ConvShape) -> Option<usize> {
+    let pass = Pass::backward_input(shape);
+    let lines = Lines::new(shape, true);
+    (pass.bands_per_image() == lines.height).then(|| lines.slices() * lines.most_groups())
+}
+
 /// dw `[C, kH, kW, 1]` of x and dy.
 pub(in crate::conv) fn backward_weight(
     shape: &ConvShape,
     isa: Isa,
-    x: Source<'_>,
-    dy: Source<'_>,
+    [x, dy]: [Source<'_>; 2],
     dw: &mut [f32],
+    also: Option<Also<'_>>,
     scratch: &mut Scratch,
 ) {
     let pass = Pass::forward(shape);
-    let [height, width, channels] = pass.target;
-    let lines = pass.batch * height;
-    if lines == 0 {
+    let [_, width, channels] = pass.target;
+    let computed = also.is_some() || !x.is_plain() || !dy.is_plain();
+    let lines = Lines::new(shape, computed);
+    if lines.all == 0 {
         return dw.fill(0.0);
     }
     let grid = &pass.grids[0];
@@ -46,54 +99,53 @@ pub(in crate::conv) fn backward_weight(
     let kernels = tile_gradient(isa, grid.columns.taps.len(), grid.columns.step);
     let tiled = has_tiles(grid) && grid.rows.taps.len() <= ROWS && channels >= lanes(isa);
     let kernels = kernels.filter(|_| tiled);
-    let slice = lines.div_ceil(SLICES).max(POINTS.div_ceil(width));
-    let slices = lines.div_ceil(slice);
     // The images of x are aligned alike wherever that matters; what is computed is aligned.
     let vectors = match x {
         Source::Plain(x) => Vectors::new(x.as_ptr(), lanes(isa), channels),
         _ => Vectors::new(std::ptr::null(), lanes(isa), channels),
     };
     let len = vectors.count() * grid.taps() * lanes(isa);
-    // Lines of y that share one reading of x: one if nothing is computed.
     let images = pass.source.into_iter().product::<usize>();
-    let group = match x.is_plain() && dy.is_plain() {
-        true => 1,
-        false => (COMPUTED * height / images).clamp(1, height),
+    // The lines of dy that a group reads: its own, and for dx those beside them.
+    let dy_of = |group: &Range<usize>| {
+        let own = group.start * width * channels..group.end * width * channels;
+        let beside = also.map_or(own.clone(), |also| also.pass.pass.source_of(group));
+        own.start.min(beside.start)..own.end.max(beside.end)
     };
-    let groups = |lines: Range<usize>| {
-        let image_end = move |line: usize| (line / height + 1) * height;
-        let first = (!lines.is_empty()).then_some(lines.start);
-        let starts = std::iter::successors(first, move |&line| {
-            Some((line + group).min(image_end(line))).filter(|&next| next < lines.end)
-        });
-        let end = lines.end;
-        starts.map(move |start| start..(start + group).min(image_end(start)).min(end))
+    // The pixels of dx that belong to a group.
+    let dx_of = |group: &Range<usize>| {
+        also.map_or(0..0, |also| {
+            also.pass.pass.band_start(group.start)..also.pass.pass.band_start(group.end)
+        })
     };
-    let slice_of = |i: usize| i * slice..((i + 1) * slice).min(lines);
-    let loaded = (0..slices).flat_map(|i| groups(slice_of(i))).fold([0; 2], |most, lines| {
-        let lens = [pass.source_of(&lines).len(), lines.len() * width * channels];
-        [x.memory(most[0].max(lens[0])), dy.memory(most[1].max(lens[1]))]
+    let slices = lines.slices();
+    let lens = (0..slices).flat_map(|i| lines.groups(i)).fold([0; 3], |most, group| {
+        let streamed = also.map_or(0, |also| also.output.memory(dx_of(&group).len()));
+        let lens =
+            [x.memory(pass.source_of(&group).len()), dy.memory(dy_of(&group).len()), streamed];
+        [0, 1, 2].map(|i| lens[i].max(most[i]))
     });
-    let each = apart(loaded[0]) + apart(loaded[1]);
+    let each = lens.into_iter().map(apart).sum();
     let [zeros, sums, total, memory] =
         scratch.parts([channels, slices * len, len, count(slices) * each]);
     zeros.fill(0.0);
     let zeros = &*zeros;
+    let most_groups = lines.most_groups();
     share(sums.chunks_exact_mut(len).enumerate(), memory, each, |(i, sums), memory| {
         sums.fill(0.0);
-        let (for_x, for_dy) = memory.split_at_mut(apart(loaded[0]));
-        for lines in groups(slice_of(i)) {
-            let view = x.view(pass.source_of(&lines), for_x);
-            let span = lines.start * width * channels..lines.end * width * channels;
-            let dy = dy.view(span, for_dy);
-            for line in lines {
+        let [for_x, for_dy, streamed] = split(memory, lens);
+        for (block, group) in lines.groups(i).enumerate() {
+            let x = x.view(pass.source_of(&group), for_x);
+            let dy_view = dy.view(dy_of(&group), for_dy);
+            let image = group.start / lines.height;
+            for line in group.clone() {
                 let row = Row {
-                    image: Image { view, start: line / height * images },
+                    image: Image { view: x, start: image * images },
                     size: pass.source,
                     zeros,
                     vectors,
-                    row: line % height,
-                    dy: dy.get(line * width * channels..(line + 1) * width * channels),
+                    row: line % lines.height,
+                    dy: dy_view.get(line * width * channels..(line + 1) * width * channels),
                 };
                 match kernels {
                     // SAFETY: the CPU has `isa`, and the channels fill a vector of it.
@@ -101,6 +153,14 @@ pub(in crate::conv) fn backward_weight(
                     // SAFETY: the CPU has `isa`, and there are sums for all its vectors.
                     None => unsafe { row.add_points(grid, isa, sums) },
                 }
+            }
+            if let Some(InputGradient { pass: back, weights, output }) = also {
+                let operands = Operands { source: dy, weights, epilogue: Epilogue::default() };
+                let image = Image { view: dy_view, start: image * lines.height * width * channels };
+                let (dx, row) = (dx_of(&group), group.start % lines.height);
+                output.block(i * most_groups + block, dx.clone(), streamed, |dx_block| {
+                    back.run_rows((operands, image), zeros, (row, dx.start), dx_block);
+                });
             }
         }
     });
