@@ -12,6 +12,8 @@ const LINE: usize = 16;
 #[derive(Debug, Default)]
 pub struct Scratch {
     buffer: Vec<f32>,
+    /// Sums of blocks, lent by [`sums`](Self::sums).
+    sums: Vec<f64>,
 }
 
 impl Scratch {
@@ -42,9 +44,23 @@ impl Scratch {
         })
     }
 
+    /// So many zeros for the sums of blocks, to be given back by [`keep_sums`](Self::keep_sums): they are needed
+    /// beside the other memory.
+    pub(crate) fn sums(&mut self, len: usize) -> Vec<f64> {
+        let mut sums = std::mem::take(&mut self.sums);
+        sums.clear();
+        sums.resize(len, 0.0);
+        sums
+    }
+
+    /// Takes back what [`sums`](Self::sums) lent.
+    pub(crate) fn keep_sums(&mut self, sums: Vec<f64>) {
+        self.sums = sums;
+    }
+
     /// Bytes held at present.
     pub fn bytes(&self) -> usize {
-        self.buffer.capacity() * size_of::<f32>()
+        self.buffer.capacity() * size_of::<f32>() + self.sums.capacity() * size_of::<f64>()
     }
 }
 

@@ -120,7 +120,7 @@ impl Runner<'_> {
             Self::Depthwise(depthwise) => Some(depthwise.blocks(&operands.source)),
             Self::Winograd(winograd) => winograd.written_blocks(),
         };
-        let mut parts = vec![0.0; blocks.unwrap_or(0) * summing.part_len(channels)];
+        let mut parts = scratch.sums(blocks.unwrap_or(0) * summing.part_len(channels));
         let output = Output::new(values, channels, summing, &mut parts);
         match self {
             Self::Dense(dense) => dense.run(operands, &output, scratch),
@@ -266,7 +266,8 @@ impl Conv {
         y: &mut [f32],
         scratch: &mut Scratch,
     ) {
-        self.run_forward(x.into(), w, epilogue, y, Summing::Nothing, scratch);
+        let parts = self.run_forward(x.into(), w, epilogue, y, Summing::Nothing, scratch);
+        scratch.keep_sums(parts);
     }
 
     /// [`forward`](Self::forward) that also gives the moments of y, summed up while it is in the cache.
@@ -282,10 +283,12 @@ impl Conv {
         scratch: &mut Scratch,
     ) -> Moments {
         let parts = self.run_forward(x.into(), w, epilogue, y, Summing::Moments, scratch);
-        match parts.is_empty() {
+        let moments = match parts.is_empty() {
             true => Moments::new(y, self.shape.out_channels),
             false => Moments::of_parts(&parts, self.shape.out_channels),
-        }
+        };
+        scratch.keep_sums(parts);
+        moments
     }
 
     /// Gives the sums of every block, if there are blocks.
@@ -324,7 +327,8 @@ impl Conv {
         dx: &mut [f32],
         scratch: &mut Scratch,
     ) {
-        self.run_backward(dy.into(), w, dx, Summing::Nothing, scratch);
+        let parts = self.run_backward(dy.into(), w, dx, Summing::Nothing, scratch);
+        scratch.keep_sums(parts);
     }
 
     /// [`backward_input`](Self::backward_input) where the input of the convolution is a norm of something:
@@ -342,10 +346,12 @@ impl Conv {
     ) -> NormSums {
         Source::Normed { x, norm }.check(self.shape.x_len(), self.shape.in_channels, "the norm");
         let parts = self.run_backward(dy.into(), w, dx, Summing::Gradient { norm, x }, scratch);
-        match parts.is_empty() {
+        let sums = match parts.is_empty() {
             true => norm.sums(dx, x),
             false => NormSums::of_parts(&parts, self.shape.in_channels),
-        }
+        };
+        scratch.keep_sums(parts);
+        sums
     }
 
     fn run_backward(
@@ -439,7 +445,7 @@ impl Conv {
             }
             None => Summing::Nothing,
         };
-        let mut parts = vec![0.0; blocks * summing.part_len(channels)];
+        let mut parts = scratch.sums(blocks * summing.part_len(channels));
         let output = &Output::new(dx, channels, summing, &mut parts);
         let (isa, weights) = (self.isa, &w.data[..]);
         match &self.kernel {
@@ -453,7 +459,9 @@ impl Conv {
             }
             _ => unreachable!("the others were dealt with"),
         }
-        norm.map(|_| NormSums::of_parts(&parts, channels))
+        let sums = norm.map(|_| NormSums::of_parts(&parts, channels));
+        scratch.keep_sums(parts);
+        sums
     }
 
     fn check_sources<'a>(&self, x: Source<'a>, dy: Source<'a>) -> [Source<'a>; 2] {

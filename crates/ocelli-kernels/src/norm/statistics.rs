@@ -56,21 +56,16 @@ impl Moments {
         let Some((first, others)) = parts.split_at_checked(Self::part_len(channels)) else {
             return Self { mean: vec![0.0; channels], var: vec![0.0; channels] };
         };
-        let (mut total, start) = (first.to_vec(), &first[2 * channels..3 * channels]);
+        let (mut sums, start) =
+            (first[..2 * channels].to_vec(), &first[2 * channels..3 * channels]);
+        let mut rows = first[3 * channels];
         for part in others.chunks_exact(Self::part_len(channels)) {
-            let n = part[3 * channels];
-            for c in 0..channels {
-                let (sum, squares) = (part[c], part[channels + c]);
-                let away = part[2 * channels + c] - start[c];
-                total[c] += sum + n * away;
-                total[channels + c] += squares + away * (2.0 * sum + n * away);
-            }
-            total[3 * channels] += n;
+            add_part(part, start, &mut sums);
+            rows += part[3 * channels];
         }
-        let rows = total[3 * channels];
         let moments = |c: usize| {
-            let offset = total[c] / rows;
-            (start[c] + offset, (total[channels + c] / rows - offset * offset).max(0.0))
+            let offset = sums[c] / rows;
+            (start[c] + offset, (sums[channels + c] / rows - offset * offset).max(0.0))
         };
         let (mean, var) = (0..channels).map(moments).unzip();
         Self { mean, var }
@@ -83,6 +78,23 @@ impl Moments {
     pub(super) fn rounded(&self) -> (Vec<f32>, Vec<f32>) {
         let round = |values: &[f64]| values.iter().map(|&v| v as f32).collect();
         (round(&self.mean), round(&self.var))
+    }
+}
+
+multiversion! {
+    /// Moves the sums of a part from its origin to `start`, and adds them to others.
+    fn add_part(part: &[f64], start: &[f64], sums: &mut [f64]) {
+        let channels = start.len();
+        let (sum, rest) = part.split_at(channels);
+        let (squares, rest) = rest.split_at(channels);
+        let (origin, rows) = (&rest[..channels], rest[channels]);
+        let (total, total_squares) = sums.split_at_mut(channels);
+        let (start, total_squares) = (&start[..channels], &mut total_squares[..channels]);
+        for c in 0..channels {
+            let away = origin[c] - start[c];
+            total[c] += sum[c] + rows * away;
+            total_squares[c] += squares[c] + away * (2.0 * sum[c] + rows * away);
+        }
     }
 }
 
