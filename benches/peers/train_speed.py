@@ -6,7 +6,8 @@
 f32, channels last, the same random batch again and again, so that no loader takes part. A training step
 is forward, cross-entropy, backward, and SGD with Nesterov momentum; inference runs under inference_mode
 and is not compiled. --warmup steps are run first and not counted. Prints one JSON line; the rates are
-those of the median step, and peak_mb is the process's peak resident size over everything.
+those of the median step; train_mb is the process's peak resident size when training has ended, less what it was
+before there was a model.
 Run it in turn with `ocelli bench` on a quiet machine: only the ratio of the two means something.
 """
 
@@ -33,6 +34,11 @@ def rate(step, batch, warmup, steps):
     return round(batch / statistics.median(seconds), 2)
 
 
+def peak_mb():
+    """The most memory this process has held."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -47,6 +53,7 @@ def main():
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
+    idle = peak_mb()
     layout = torch.channels_last if args.layout == "channels_last" else torch.contiguous_format
     size = args.image_size or models.preprocess(args.model).crop
     model = models.create(args.model).to(memory_format=layout)
@@ -65,6 +72,7 @@ def main():
 
     model.train()
     trained = rate(train, args.batch_size, args.warmup, args.steps)
+    train_mb = peak_mb() - idle
     model.eval()
     inferred = rate(infer, args.batch_size, args.warmup, args.steps)
     print(json.dumps({
@@ -75,7 +83,7 @@ def main():
         "layout": args.layout,
         "train_images_per_s": trained,
         "infer_images_per_s": inferred,
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "train_mb": round(train_mb),
         "torch": torch.__version__,
     }))
 

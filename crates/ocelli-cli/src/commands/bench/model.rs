@@ -18,7 +18,8 @@ use crate::tables::table;
 /// Images a second that a network trains on, and answers
 ///
 /// Medians over the steps after a warm-up, on made-up images and initial weights. Training counts everything from
-/// the batch to the moved weights; answering runs the fused network.
+/// the batch to the moved weights; answering runs the fused network. Memory is the most that was held so far, beyond
+/// what the process held before there was a network.
 #[derive(Args)]
 pub struct ModelBench {
     #[command(flatten)]
@@ -50,6 +51,9 @@ pub struct ModelBench {
     /// Rounds of here and there
     #[arg(long, default_value_t = 3, value_name = "N", requires = "peer")]
     rounds: usize,
+    /// Memory that the process held before there was a network, in MiB.
+    #[arg(skip)]
+    idle: Option<f64>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -59,7 +63,8 @@ enum Work {
 }
 
 impl ModelBench {
-    pub fn run(self) -> anyhow::Result<()> {
+    pub fn run(mut self) -> anyhow::Result<()> {
+        self.idle = peak_memory();
         if let Some(peer) = self.peer {
             return self.beside(peer);
         }
@@ -70,6 +75,11 @@ impl ModelBench {
             self.infer()?;
         }
         Ok(())
+    }
+
+    /// The most memory that has been held beyond that, in MiB.
+    fn memory(&self) -> Option<f64> {
+        Some(peak_memory()? - self.idle?)
     }
 
     fn beside(self, name: peer::Name) -> anyhow::Result<()> {
@@ -178,11 +188,10 @@ impl ModelBench {
             return output::line(serde_json::json!({
                 "what": what, "subject": name, "batch_size": batch_size,
                 "images_per_second": rate, "seconds_per_batch": seconds,
-                "peak_memory_bytes": peak_memory(), "allocator": allocator(),
+                "memory_mb": self.memory(), "allocator": allocator(),
             }));
         }
-        let memory = peak_memory()
-            .map_or(String::new(), |bytes| format!(", peak memory {} MB", bytes / 1_000_000));
+        let memory = self.memory().map_or(String::new(), |mb| format!(", {mb:.0} MB of memory"));
         let allocator = allocator();
         output::line(format_args!(
             "{what:5}  {name}  batch {batch_size}  {rate:.1} images/s{memory}, {allocator}"
@@ -234,9 +243,9 @@ fn allocator() -> &'static str {
     if cfg!(feature = "mimalloc") { "mimalloc" } else { "system allocator" }
 }
 
-/// The most memory this process has held, where the system tells (Linux).
-fn peak_memory() -> Option<u64> {
+/// The most memory this process has held, in MiB, where the system tells (Linux).
+fn peak_memory() -> Option<f64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    Some(line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()? * 1024)
+    Some(line.trim().trim_end_matches("kB").trim().parse::<f64>().ok()? / 1024.0)
 }

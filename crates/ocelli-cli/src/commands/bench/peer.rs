@@ -1,5 +1,6 @@
 //! `ocelli bench model --peer`: the same work here and elsewhere, in turn.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -57,9 +58,10 @@ pub struct Peer {
     pub rounds: usize,
 }
 
-/// What is compared: the key of our bench, of the peer's JSON, and the heading.
-const TRAINING: [&str; 3] = ["train", "train_images_per_s", "training"];
-const ANSWERS: [&str; 3] = ["infer", "infer_images_per_s", "answers"];
+/// What is compared: which part of our bench, what that calls it, what the peer calls it, and the heading.
+const TRAINING: [&str; 4] = ["train", "images_per_second", "train_images_per_s", "training"];
+const MEMORY: [&str; 4] = ["train", "memory_mb", "train_mb", "its MiB"];
+const ANSWERS: [&str; 4] = ["infer", "images_per_second", "infer_images_per_s", "answers"];
 
 /// Runs both sides in turn, and prints each round with its ratios and the medians of these.
 pub fn run(work: &Work, peer: &Peer) -> anyhow::Result<()> {
@@ -69,18 +71,22 @@ pub fn run(work: &Work, peer: &Peer) -> anyhow::Result<()> {
         "{} is not there: run this in the folder of ocelli's sources, or name its benches/peers with --peers",
         script.display()
     );
-    let compared: &[[&str; 3]] =
-        if peer.name == Name::Pytorch { &[TRAINING, ANSWERS] } else { &[ANSWERS] };
+    let compared: &[[&str; 4]] =
+        if peer.name == Name::Pytorch { &[TRAINING, MEMORY, ANSWERS] } else { &[ANSWERS] };
     let (mut rows, mut ratios) = (Vec::new(), vec![Vec::new(); compared.len()]);
     for round in 1..=peer.rounds {
-        let ours = compared.iter().map(|[ours, ..]| own(work, ours));
-        let ours = ours.collect::<anyhow::Result<Vec<f64>>>()?;
+        let mut parts: Vec<&str> = compared.iter().map(|[part, ..]| *part).collect();
+        parts.dedup();
+        let ours = parts.into_iter().map(|part| Ok((part, own(work, part)?)));
+        let ours = ours.collect::<anyhow::Result<HashMap<_, _>>>()?;
         let said = answer(peer.command(work, &script), work)?;
         let mut row = vec![round.to_string()];
-        for (([_, key, _], ours), ratios) in compared.iter().zip(ours).zip(&mut ratios) {
-            let theirs = number(&said, key)?;
+        for ([part, own, key, _], ratios) in compared.iter().zip(&mut ratios) {
+            let (ours, theirs) = (number(&ours[part], own)?, number(&said, key)?);
             ratios.push(ours / theirs);
-            row.extend([format!("{ours:.1} / {theirs:.1}"), format!("{:.2}", ours / theirs)]);
+            let places = if ours.max(theirs) < 1000.0 { 1 } else { 0 };
+            row.push(format!("{ours:.places$} / {theirs:.places$}"));
+            row.push(format!("{:.2}", ours / theirs));
         }
         rows.push(row);
     }
@@ -97,11 +103,11 @@ pub fn run(work: &Work, peer: &Peer) -> anyhow::Result<()> {
     output::line(table(&headings, &rows))
 }
 
-/// Images a second of this program.
-fn own(work: &Work, what: &str) -> anyhow::Result<f64> {
+/// What this program says of a part of the work.
+fn own(work: &Work, what: &str) -> anyhow::Result<Value> {
     let mut command = Command::new(std::env::current_exe().context("where this program is")?);
     command.args(["bench", "model", &work.model, "--json", "--only", what]);
-    number(&answer(command, work)?, "images_per_second")
+    answer(command, work)
 }
 
 impl Peer {
