@@ -355,47 +355,6 @@ fn the_number_of_threads_changes_no_bit() {
 }
 
 #[test]
-fn large_results_are_streamed_to_the_same_bits() {
-    let pointwise = ConvShape {
-        batch: 8,
-        height: 97,
-        width: 101,
-        in_channels: 8,
-        out_channels: 112,
-        kernel: [1, 1],
-        padding: Padding::default(),
-        ..BASE
-    };
-    let shapes = [
-        pointwise,
-        // Most pixels of its input meet no weight.
-        ConvShape { in_channels: 112, out_channels: 8, stride: [2, 2], ..pointwise },
-        ConvShape { groups: 112, in_channels: 112, ..depthwise_shape(112, 3, 1) },
-        ConvShape { kernel: [3, 3], padding: Padding::symmetric(1, 1), ..pointwise },
-    ];
-    for shape in shapes {
-        let shape = ConvShape { batch: 8, height: 97, width: 101, ..shape };
-        assert!(shape.x_len().max(shape.y_len()) > 8 << 20);
-        let one = ConvShape { batch: 1, ..shape };
-        let plan = Conv::plan(shape).unwrap();
-        let single = Conv::plan_as(one, plan.algorithm()).unwrap();
-        let data = Data::new(&shape);
-        let scratch = &mut Scratch::new();
-        let all = run(&plan, &data, scratch);
-        for image in [0, 7] {
-            let part = |values: &[f32]| {
-                let len = values.len() / 8;
-                values[image * len..(image + 1) * len].to_vec()
-            };
-            let [x, dy, residual] = [&data.x, &data.dy, &data.residual].map(|v| part(v));
-            let (w, bias) = (data.w.clone(), data.bias.clone());
-            let alone = run(&single, &Data { x, w, bias, residual, dy }, scratch);
-            assert!(part(&all.y) == alone.y && part(&all.dx) == alone.dx, "{shape:?}");
-        }
-    }
-}
-
-#[test]
 fn packed_weights_serve_every_batch_and_image_size() {
     for stride in [[1, 1], [2, 2]] {
         let small = Conv::plan(ConvShape { stride, ..BASE }).unwrap();

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on fails
 
-use ocelli_nn::functional::activation;
+use ocelli_nn::functional::{activation, add};
 use ocelli_nn::layers::{BatchNorm, Conv2d, ConvConfig, ConvNormAct};
 use ocelli_nn::{Activation, Block, Feature, Kind, ParamStore, Pass, Precision, Tensor};
 
@@ -125,4 +125,52 @@ fn a_timed_pass_knows_every_operation() {
     brick.forward(&x, &mut pass).unwrap();
     assert_eq!(pass.times().len(), 1);
     assert_eq!(store.all().iter().filter(|param| param.kind() == Kind::Buffer).count(), 2);
+}
+
+#[test]
+fn a_norm_has_the_same_gradients_however_many_read_it_and_however() {
+    let store = ParamStore::new(3);
+    let layer = |name: &str| store.root().pp(name);
+    let brick =
+        ConvNormAct::new(&layer("a"), ["conv", "bn"], ConvConfig::new(4, 6, 3), Activation::Relu6);
+    let brick = brick.unwrap();
+    let dense = Conv2d::new(&layer("b"), ConvConfig::new(6, 6, 3)).unwrap();
+    let depthwise = Conv2d::new(&layer("c"), ConvConfig::new(6, 6, 3).depthwise()).unwrap();
+    let x = map([2, 7, 5, 4], 0.0);
+    let weights = numbers(2 * 7 * 5 * 6, 5.0);
+    let loss = |pass: &mut Pass, written: bool| {
+        let y = brick.forward(&x, pass).unwrap();
+        if written {
+            y.values();
+        }
+        let parts = [dense.forward(&y, pass).unwrap(), depthwise.forward(&y, pass).unwrap()];
+        // Of the readers of y, two are convolutions and one wants the numbers.
+        let sum = add("sum", &parts[0], &parts[1], pass).unwrap();
+        let sum = add("all", &sum, &y, pass).unwrap();
+        let weights =
+            Tensor::from_vec(weights.clone(), sum.dims(), &ocelli_nn::Device::Cpu).unwrap();
+        (sum.tensor().unwrap() * weights).unwrap().sum_all().unwrap()
+    };
+    let [lazily, written] = [false, true].map(|written| {
+        let mut pass = Pass::train(0, 0);
+        let loss = loss(&mut pass, written);
+        let gradients = pass.backward(&loss).unwrap();
+        store.trainable().iter().map(|p| gradients.get(p).unwrap().to_vec()).collect::<Vec<_>>()
+    });
+    assert_eq!(lazily, written);
+    for (param, gradient) in store.trainable().iter().zip(&lazily) {
+        let at = |offset: f32| {
+            param.update(|values| values[0] += offset).unwrap();
+            let value = loss(&mut Pass::train(0, 0), false).to_scalar::<f32>().unwrap();
+            param.update(|values| values[0] -= offset).unwrap();
+            value
+        };
+        let slope = (at(1e-2) - at(-1e-2)) / 2e-2;
+        let found = gradient[0];
+        assert!(
+            (found - slope).abs() < 0.02 + 0.03 * slope.abs(),
+            "{}: {found}, {slope}",
+            param.name()
+        );
+    }
 }

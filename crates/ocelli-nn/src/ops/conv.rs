@@ -7,6 +7,7 @@ use ocelli_kernels::{Algorithm, Conv, ConvShape, Epilogue, Form, Packed, sum_row
 
 use super::with_scratch;
 use crate::memory::Buffer;
+use crate::tape::Gradients;
 use crate::values::Values;
 use crate::{Error, Feature, Param, Pass, Precision, Result};
 
@@ -122,64 +123,91 @@ pub(crate) fn conv(
         Some(bias) => bias.with(|bias| run(Some(bias)))?,
         None => run(None),
     };
-    let input = pass.node(x)?;
-    let learns = pass.learns(&filters.weight);
-    let bias = filters.bias.clone().filter(|bias| pass.learns(bias));
+    let y = Arc::new(y);
+    let way = Way {
+        input: pass.node(x)?,
+        learns: pass.learns(&filters.weight),
+        bias: filters.bias.clone().filter(|bias| pass.learns(bias)),
+        x: x.kept(),
+        clamped: (act != Activation::Identity).then(|| (act, y.clone())),
+        filters: filters.share(),
+        plan,
+    };
+    let wanted = way.input.is_some() || way.learns || way.bias.is_some();
+    let backward = wanted.then(|| pass.backward_from(move |dy, gradients| way.back(dy, gradients)));
     let [height, width] = shape.output();
-    let (x, filters, y) = (x.kept(), filters.share(), Arc::new(y));
-    let made = (act != Activation::Identity).then(|| y.clone());
-    let backward = (input.is_some() || learns || bias.is_some()).then(|| {
-        pass.backward_from(move |dy, gradients| {
-            // A clamp lets through where its result lies between the bounds.
-            let gated = made.map(|y| {
-                let mut gated = Buffer::new(dy.len());
-                activation::backward(act, &y, &dy.written(), &mut gated);
-                Values::from(gated)
-            });
-            let dy = gated.as_ref().unwrap_or(dy);
-            if let Some(bias) = &bias {
-                gradients.add_param(bias, |db| sum_rows(&dy.written(), db.len(), db));
-            }
-            let Some(input) = input else {
-                if learns {
-                    gradients.add_param(&filters.weight, |dw| {
-                        let (x, dy) = (x.source(), dy.source());
-                        with_scratch(|scratch| plan.backward_weight(x, dy, dw, scratch));
-                    });
-                }
-                return Ok(());
-            };
-            let packed = filters.packed(&plan, Form::BackwardInput)?;
-            let norm = match &x {
-                Values::Normed { x, norm } if norm.is_of_batch() => Some((&**norm, &x[..])),
-                _ => None,
-            };
-            let (mut dx, mut sums) = (Buffer::new(x.len()), None);
-            if learns {
-                gradients.add_param(&filters.weight, |dw| {
-                    let (x, dy, into) = (x.source(), dy.source(), (&mut dx[..], dw));
-                    let run = |scratch: &mut _| plan.backward(x, dy, &packed, norm, into, scratch);
-                    sums = with_scratch(run);
-                });
-            } else {
-                let dy = dy.source();
-                with_scratch(|scratch| match norm {
-                    Some(norm) => {
-                        let found = plan.backward_input_sums(dy, &packed, norm, &mut dx, scratch);
-                        sums = Some(found);
-                    }
-                    None => plan.backward_input(dy, &packed, &mut dx, scratch),
-                });
-            }
-            let dx = Arc::new(dx);
-            let gradient = match sums.map(Arc::new) {
-                Some(sums) => Values::Summed { dy: dx, sums },
-                None => Values::Written(dx),
-            };
-            gradients.add_values(input, gradient);
-            Ok(())
-        })
-    });
     let dims = [shape.batch, height, width, shape.out_channels];
     Ok(pass.output(&dims, y, backward).with_moments(moments))
+}
+
+/// What the way back needs.
+struct Way {
+    plan: Conv,
+    filters: Filters,
+    x: Values,
+    /// The clamp and what it made.
+    clamped: Option<(Activation, Arc<Buffer>)>,
+    input: Option<usize>,
+    learns: bool,
+    /// If it learns.
+    bias: Option<Param>,
+}
+
+impl Way {
+    fn back(self, dy: &Values, gradients: &mut Gradients) -> Result<()> {
+        // A clamp lets through where its result lies between the bounds.
+        let gated = self.clamped.as_ref().map(|(act, y)| {
+            let mut gated = Buffer::new(dy.len());
+            activation::backward(*act, y, &dy.written(), &mut gated);
+            Values::from(gated)
+        });
+        let dy = gated.as_ref().unwrap_or(dy);
+        if let Some(bias) = &self.bias {
+            gradients.add_param(bias, |db| sum_rows(&dy.written(), db.len(), db));
+        }
+        match self.input {
+            Some(input) => {
+                let dx = self.input_gradient(dy, gradients)?;
+                gradients.add_values(input, dx);
+            }
+            None if self.learns => gradients.add_param(&self.filters.weight, |dw| {
+                let (x, dy) = (self.x.source(), dy.source());
+                with_scratch(|scratch| self.plan.backward_weight(x, dy, dw, scratch));
+            }),
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// The gradient of the input; adds that of the weight on the way, if it learns.
+    fn input_gradient(&self, dy: &Values, gradients: &mut Gradients) -> Result<Values> {
+        let packed = self.filters.packed(&self.plan, Form::BackwardInput)?;
+        // The norm that makes the input will want sums of this gradient.
+        let norm = match &self.x {
+            Values::Normed { x, norm } if norm.is_of_batch() => Some((&**norm, &x[..])),
+            _ => None,
+        };
+        let (mut dx, mut sums, dy) = (Buffer::new(self.x.len()), None, dy.source());
+        if self.learns {
+            gradients.add_param(&self.filters.weight, |dw| {
+                let (x, into) = (self.x.source(), (&mut dx[..], dw));
+                sums =
+                    with_scratch(|scratch| self.plan.backward(x, dy, &packed, norm, into, scratch));
+            });
+        } else {
+            sums = with_scratch(|scratch| match norm {
+                Some(norm) => {
+                    Some(self.plan.backward_input_sums(dy, &packed, norm, &mut dx, scratch))
+                }
+                None => {
+                    self.plan.backward_input(dy, &packed, &mut dx, scratch);
+                    None
+                }
+            });
+        }
+        Ok(match sums.map(Arc::new) {
+            Some(sums) => Values::Summed { dy: Arc::new(dx), sums },
+            None => dx.into(),
+        })
+    }
 }

@@ -1,0 +1,57 @@
+//! Results that do not fit into a cache.
+
+#![allow(clippy::unwrap_used)] // a test that cannot go on fails
+
+mod definition;
+
+use definition::{Data, run, wrong};
+use ocelli_kernels::{Conv, ConvShape, Padding, Scratch};
+
+#[test]
+fn large_results_are_streamed_to_the_same_bits() {
+    let pointwise = ConvShape {
+        batch: 8,
+        height: 97,
+        width: 101,
+        in_channels: 8,
+        out_channels: 112,
+        kernel: [1, 1],
+        stride: [1, 1],
+        padding: Padding::default(),
+        dilation: [1, 1],
+        groups: 1,
+    };
+    let shapes = [
+        pointwise,
+        // Most pixels of its input meet no weight.
+        ConvShape { in_channels: 112, out_channels: 8, stride: [2, 2], ..pointwise },
+        ConvShape {
+            groups: 112,
+            in_channels: 112,
+            kernel: [3, 3],
+            padding: Padding::symmetric(1, 1),
+            ..pointwise
+        },
+        ConvShape { kernel: [3, 3], padding: Padding::symmetric(1, 1), ..pointwise },
+    ];
+    for shape in shapes {
+        assert!(shape.x_len().max(shape.y_len()) > 8 << 20);
+        let one = ConvShape { batch: 1, ..shape };
+        assert_eq!(wrong(ConvShape { height: 9, width: 11, ..one }), []);
+        let plan = Conv::plan(shape).unwrap();
+        let single = Conv::plan_as(one, plan.algorithm()).unwrap();
+        let data = Data::new(&shape);
+        let scratch = &mut Scratch::new();
+        let all = run(&plan, &data, scratch);
+        for image in [0, 7] {
+            let part = |values: &[f32]| {
+                let len = values.len() / 8;
+                values[image * len..(image + 1) * len].to_vec()
+            };
+            let [x, dy, residual] = [&data.x, &data.dy, &data.residual].map(|v| part(v));
+            let (w, bias) = (data.w.clone(), data.bias.clone());
+            let alone = run(&single, &Data { x, w, bias, residual, dy }, scratch);
+            assert!(part(&all.y) == alone.y && part(&all.dx) == alone.dx, "{shape:?}");
+        }
+    }
+}
