@@ -5,7 +5,6 @@
 //! cache. The same on the way back, for the gradient that the norm would write.
 
 use crate::norm::{Norm, NormGradient};
-use rayon::prelude::*;
 use std::ops::Range;
 
 /// Images, or gradients of images, channels last.
@@ -48,9 +47,6 @@ impl<'a> From<&'a Vec<f32>> for Source<'a> {
         Self::Plain(values)
     }
 }
-
-/// Values that are written at a time, about.
-const BLOCK: usize = 1 << 14;
 
 impl<'a> Source<'a> {
     /// Writes all values.
@@ -125,18 +121,15 @@ impl<'a> Source<'a> {
     }
 
     /// All of it, computed into `memory` by all threads unless it stands somewhere.
-    pub(crate) fn whole<'b>(&self, memory: &'b mut [f32], channels: usize) -> &'b [f32]
+    pub(crate) fn whole<'b>(&self, memory: &'b mut [f32]) -> &'b [f32]
     where
         'a: 'b,
     {
         if let Self::Plain(values) = *self {
             return values;
         }
-        let block = (BLOCK / channels).max(1) * channels;
         let memory = &mut memory[..self.len()];
-        memory.par_chunks_mut(block).enumerate().for_each(|(i, part)| {
-            self.compute(i * block..i * block + part.len(), part);
-        });
+        self.write(memory);
         memory
     }
 

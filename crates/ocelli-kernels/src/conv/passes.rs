@@ -115,12 +115,11 @@ impl Conv {
         dx: &mut [f32],
         scratch: &mut Scratch,
     ) {
-        let parts = self.run_backward(dy.into(), w, dx, Summing::Nothing, scratch);
-        scratch.keep_sums(parts);
+        self.backward_input_sums(dy, w, None, dx, scratch);
     }
 
-    /// [`backward_input`](Self::backward_input) where the input of the convolution is a norm of something:
-    /// also gives the sums that the norm's gradients are made of, taken while dx is in the cache.
+    /// [`backward_input`](Self::backward_input). Where the input of the convolution is a norm of something, also gives
+    /// the sums that the norm's gradients are made of, taken while dx is in the cache.
     ///
     /// # Panics
     /// As [`forward`](Self::forward), and if the norm or its input is not of the shape of x.
@@ -128,30 +127,14 @@ impl Conv {
         &self,
         dy: impl Into<Source<'a>>,
         w: &Packed,
-        (norm, x): (&Norm, &[f32]),
+        norm: Option<(&Norm, &[f32])>,
         dx: &mut [f32],
         scratch: &mut Scratch,
-    ) -> NormSums {
-        let parts = self.run_backward(dy.into(), w, dx, self.summing((norm, x)), scratch);
-        let sums = match parts.is_empty() {
-            true => norm.sums(dx, x),
-            false => NormSums::of_parts(&parts, self.shape.in_channels),
-        };
-        scratch.keep_sums(parts);
-        sums
-    }
-
-    fn run_backward(
-        &self,
-        dy: Source<'_>,
-        w: &Packed,
-        dx: &mut [f32],
-        summing: Summing<'_>,
-        scratch: &mut Scratch,
-    ) -> Vec<f64> {
+    ) -> Option<NormSums> {
+        let (shape, dy) = (&self.shape, dy.into());
         self.check_packed(w, Form::BackwardInput);
-        dy.check(self.shape.y_len(), self.shape.out_channels, "dy");
-        assert_eq!(dx.len(), self.shape.x_len(), "length of dx for {:?}", self.shape);
+        dy.check(shape.y_len(), shape.out_channels, "dy");
+        assert_eq!(dx.len(), shape.x_len(), "length of dx for {shape:?}");
         let operands = Operands { source: dy, weights: &w.data, epilogue: Epilogue::default() };
         let kernel = match &self.kernel {
             Kernel::Dense { backward, .. } | Kernel::Stem { backward, .. } => {
@@ -160,7 +143,14 @@ impl Conv {
             Kernel::Depthwise { backward, .. } => Runner::Depthwise(backward),
             Kernel::Winograd { backward, .. } => Runner::Winograd(backward),
         };
-        kernel.run(operands, (dx, self.shape.in_channels), summing, scratch)
+        let parts =
+            kernel.run(operands, (&mut *dx, shape.in_channels), self.summing(norm), scratch);
+        let sums = norm.map(|(norm, x)| match parts.is_empty() {
+            true => norm.sums(dx, x),
+            false => NormSums::of_parts(&parts, shape.in_channels),
+        });
+        scratch.keep_sums(parts);
+        sums
     }
 
     /// dw `[O, kH, kW, I / groups]` of x `[N, H, W, C]` and dy `[N, oH, oW, O]`; what stood in dw is
@@ -223,11 +213,7 @@ impl Conv {
             }
             _ => {
                 self.backward_weight(x, dy, dw, scratch);
-                let Some(norm) = norm else {
-                    self.backward_input(dy, w, dx, scratch);
-                    return None;
-                };
-                Some(self.backward_input_sums(dy, w, norm, dx, scratch))
+                self.backward_input_sums(dy, w, norm, dx, scratch)
             }
         }
     }
@@ -246,7 +232,7 @@ impl Conv {
         self.check_packed(w, Form::BackwardInput);
         assert_eq!(dx.len(), shape.x_len(), "length of dx for {shape:?}");
         assert_eq!(dw.len(), shape.w_len(), "length of dw for {shape:?}");
-        let summing = norm.map_or(Summing::Nothing, |norm| self.summing(norm));
+        let summing = self.summing(norm);
         let mut parts = scratch.sums(blocks * summing.part_len(channels));
         run(&Output::new(dx, channels, summing, &mut parts), dw, scratch);
         let sums = norm.map(|_| NormSums::of_parts(&parts, channels));
@@ -254,8 +240,9 @@ impl Conv {
         sums
     }
 
-    /// The sums for the gradients of a norm of x that makes the convolution's input.
-    fn summing<'a>(&self, (norm, x): (&'a Norm, &'a [f32])) -> Summing<'a> {
+    /// The sums for the gradients of a norm of x, if one makes the convolution's input.
+    fn summing<'a>(&self, norm: Option<(&'a Norm, &'a [f32])>) -> Summing<'a> {
+        let Some((norm, x)) = norm else { return Summing::Nothing };
         Source::Normed { x, norm }.check(self.shape.x_len(), self.shape.in_channels, "the norm");
         Summing::Gradient { norm, x }
     }

@@ -195,14 +195,8 @@ impl Way {
                     with_scratch(|scratch| self.plan.backward(x, dy, &packed, norm, into, scratch));
             });
         } else {
-            sums = with_scratch(|scratch| match norm {
-                Some(norm) => {
-                    Some(self.plan.backward_input_sums(dy, &packed, norm, &mut dx, scratch))
-                }
-                None => {
-                    self.plan.backward_input(dy, &packed, &mut dx, scratch);
-                    None
-                }
+            sums = with_scratch(|scratch| {
+                self.plan.backward_input_sums(dy, &packed, norm, &mut dx, scratch)
             });
         }
         Ok(match sums.map(Arc::new) {

@@ -230,7 +230,7 @@ impl Frame {
         if !self.folds() {
             return x;
         }
-        let x = x.whole(whole, shape.in_channels);
+        let x = x.whole(whole);
         let [rows, columns, channels] = self.source(shape).size;
         let line = shape.width * shape.in_channels;
         to.par_chunks_exact_mut(columns * channels).enumerate().for_each(|(index, to)| {
