@@ -3,7 +3,7 @@
     pip install torch torchvision timm safetensors
     python benches/peers/train_speed.py --model resnet18 --batch-size 32 --threads 2
 
-f32, channels last, the same random batch again and again, so that no loader takes part. A training step
+f32 or mixed with bf16 (autocast), channels last, the same random batch again and again, so that no loader takes part. A training step
 is forward, cross-entropy, backward, and SGD with Nesterov momentum; inference runs under inference_mode
 and is not compiled. --warmup steps are run first and not counted. Prints one JSON line; the rates are
 those of the median step; train_mb is the process's peak resident size when training has ended, less what it was
@@ -49,6 +49,7 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--warmup", type=int, default=1)
     parser.add_argument("--steps", type=int, default=5)
+    parser.add_argument("--precision", default="f32", choices=["f32", "bf16"])
     parser.add_argument("--layout", default="channels_last", choices=["channels_last", "contiguous"])
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
@@ -61,14 +62,19 @@ def main():
     targets = torch.arange(args.batch_size) % 10
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, nesterov=True)
 
+    mixed = torch.autocast("cpu", torch.bfloat16, enabled=args.precision == "bf16")
+
     def train():
         optimizer.zero_grad()
-        F.cross_entropy(model(x), targets).backward()
+        with mixed:
+            loss = F.cross_entropy(model(x), targets)
+        loss.backward()
         optimizer.step()
 
     @torch.inference_mode()
     def infer():
-        model(x)
+        with mixed:
+            model(x)
 
     model.train()
     trained = rate(train, args.batch_size, args.warmup, args.steps)
@@ -80,6 +86,7 @@ def main():
         "image_size": size,
         "batch_size": args.batch_size,
         "threads": args.threads,
+        "precision": args.precision,
         "layout": args.layout,
         "train_images_per_s": trained,
         "infer_images_per_s": inferred,

@@ -2,6 +2,7 @@
 
 pub mod activation;
 pub mod arrange;
+mod bf16;
 mod conv;
 mod error;
 pub mod isa;
@@ -20,6 +21,7 @@ mod source;
 pub mod testing;
 mod workers;
 
+pub use bf16::{Bf16, Floats, FloatsMut};
 pub use conv::{Algorithm, Conv, ConvShape, Epilogue, Form, Packed, sum_rows};
 pub use error::ShapeError;
 pub use padding::Padding;

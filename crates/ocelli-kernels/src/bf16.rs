@@ -1,0 +1,257 @@
+//! Values of half the width: bf16, an f32 without its lower 16 bits.
+//!
+//! Mixed precision keeps features and their gradients in bf16 and computes in f32: half the memory, and half the
+//! traffic. A kernel is generic over the [`Element`] it reads and writes, or asks [`Floats`] for f32 of a stretch.
+
+use crate::isa::multiversion;
+use std::ops::Range;
+
+/// The upper half of an f32: its sign, its exponent and 7 bits of its fraction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(transparent)]
+pub struct Bf16(u16);
+
+impl Bf16 {
+    /// The nearest bf16, the even one of two; NaN stays NaN.
+    #[inline(always)]
+    pub fn new(value: f32) -> Self {
+        let bits = value.to_bits();
+        let rounded = bits.wrapping_add(0x7fff + (bits >> 16 & 1)) >> 16;
+        // Rounding could carry a NaN's fraction away.
+        Self(if value.is_nan() { (bits >> 16 | 0x40) as u16 } else { rounded as u16 })
+    }
+
+    /// The same value.
+    #[inline(always)]
+    pub fn to_f32(self) -> f32 {
+        f32::from_bits(u32::from(self.0) << 16)
+    }
+
+    /// Its bits.
+    pub fn bits(self) -> u16 {
+        self.0
+    }
+}
+
+/// What kernels read and write: f32 or [`Bf16`].
+pub(crate) trait Element: Copy + Send + Sync {
+    fn new(value: f32) -> Self;
+    fn value(self) -> f32;
+}
+
+impl Element for f32 {
+    #[inline(always)]
+    fn new(value: f32) -> Self {
+        value
+    }
+
+    #[inline(always)]
+    fn value(self) -> f32 {
+        self
+    }
+}
+
+impl Element for Bf16 {
+    #[inline(always)]
+    fn new(value: f32) -> Self {
+        Self::new(value)
+    }
+
+    #[inline(always)]
+    fn value(self) -> f32 {
+        self.to_f32()
+    }
+}
+
+/// Values of either width.
+#[derive(Clone, Copy, Debug)]
+pub enum Floats<'a> {
+    /// In f32.
+    F32(&'a [f32]),
+    /// In bf16.
+    Bf16(&'a [Bf16]),
+}
+
+/// Values of either width, to be written.
+#[derive(Debug)]
+pub enum FloatsMut<'a> {
+    /// In f32.
+    F32(&'a mut [f32]),
+    /// In bf16.
+    Bf16(&'a mut [Bf16]),
+}
+
+/// Runs an expression with the slice of either width.
+macro_rules! either {
+    ($type:ident, $floats:expr, $slice:pat => $body:expr) => {
+        match $floats {
+            $crate::bf16::$type::F32($slice) => $body,
+            $crate::bf16::$type::Bf16($slice) => $body,
+        }
+    };
+}
+pub(crate) use either;
+
+impl<'a> Floats<'a> {
+    /// Number of values.
+    pub fn len(&self) -> usize {
+        either!(Floats, self, values => values.len())
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Some of them.
+    ///
+    /// # Panics
+    /// Where the range goes beyond the end.
+    pub fn get(&self, range: Range<usize>) -> Self {
+        match *self {
+            Self::F32(values) => Self::F32(&values[range]),
+            Self::Bf16(values) => Self::Bf16(&values[range]),
+        }
+    }
+
+    /// Writes all of them, rounded if need be, on this thread.
+    ///
+    /// # Panics
+    /// When `to` has another length.
+    pub fn copy_to(&self, to: FloatsMut<'_>) {
+        assert_eq!(self.len(), to.len(), "the length of what values are copied to");
+        match (*self, to) {
+            (Self::F32(from), FloatsMut::F32(to)) => to.copy_from_slice(from),
+            (Self::Bf16(from), FloatsMut::Bf16(to)) => to.copy_from_slice(from),
+            (Self::F32(from), FloatsMut::Bf16(to)) => narrow(from, to),
+            (Self::Bf16(from), FloatsMut::F32(to)) => widen(from, to),
+        }
+    }
+}
+
+impl FloatsMut<'_> {
+    /// Number of values.
+    pub fn len(&self) -> usize {
+        either!(FloatsMut, self, values => values.len())
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The same for a shorter time.
+    pub fn reborrow(&mut self) -> FloatsMut<'_> {
+        match self {
+            Self::F32(values) => FloatsMut::F32(values),
+            Self::Bf16(values) => FloatsMut::Bf16(values),
+        }
+    }
+
+    /// What was written.
+    pub fn read(&self) -> Floats<'_> {
+        match self {
+            Self::F32(values) => Floats::F32(values),
+            Self::Bf16(values) => Floats::Bf16(values),
+        }
+    }
+}
+
+multiversion! {
+    fn narrow(from: &[f32], to: &mut [Bf16]) {
+        to.iter_mut().zip(from).for_each(|(to, &from)| *to = Bf16::new(from));
+    }
+}
+
+multiversion! {
+    fn widen(from: &[Bf16], to: &mut [f32]) {
+        to.iter_mut().zip(from).for_each(|(to, &from)| *to = from.to_f32());
+    }
+}
+
+macro_rules! into_floats {
+    ($($element:ty => $kind:ident),*) => {$(
+        impl<'a> From<&'a [$element]> for Floats<'a> {
+            fn from(values: &'a [$element]) -> Self {
+                Self::$kind(values)
+            }
+        }
+
+        impl<'a> From<&'a Vec<$element>> for Floats<'a> {
+            fn from(values: &'a Vec<$element>) -> Self {
+                Self::$kind(values)
+            }
+        }
+
+        impl<'a, const N: usize> From<&'a [$element; N]> for Floats<'a> {
+            fn from(values: &'a [$element; N]) -> Self {
+                Self::$kind(values)
+            }
+        }
+
+        impl<'a> From<&'a mut [$element]> for FloatsMut<'a> {
+            fn from(values: &'a mut [$element]) -> Self {
+                Self::$kind(values)
+            }
+        }
+
+        impl<'a> From<&'a mut Vec<$element>> for FloatsMut<'a> {
+            fn from(values: &'a mut Vec<$element>) -> Self {
+                Self::$kind(values)
+            }
+        }
+
+        impl<'a, const N: usize> From<&'a mut [$element; N]> for FloatsMut<'a> {
+            fn from(values: &'a mut [$element; N]) -> Self {
+                Self::$kind(values)
+            }
+        }
+    )*};
+}
+into_floats!(f32 => F32, Bf16 => Bf16);
+
+/// Memory for f32 as memory for twice as many bf16.
+pub(crate) fn halves(memory: &mut [f32]) -> &mut [Bf16] {
+    // SAFETY: both are plain bits, of which any are valid, and bf16 needs no more alignment.
+    unsafe { std::slice::from_raw_parts_mut(memory.as_mut_ptr().cast(), 2 * memory.len()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_round_to_the_nearest_even() {
+        let exact = [0.0, -0.0, 1.0, -2.5, f32::INFINITY, f32::NEG_INFINITY, 3.0e38, 1e-40];
+        for value in exact {
+            let rounded = Bf16::new(value).to_f32();
+            assert!(rounded == value || (rounded - value).abs() <= value.abs() / 256.0 + 1e-40);
+        }
+        // 1 + 1/128 is the next bf16 after 1.
+        let step = 1.0 / 128.0;
+        for (value, wanted) in [
+            (1.0 + step * 0.5, 1.0),
+            (1.0 + step * 0.50001, 1.0 + step),
+            (1.0 + step * 1.5, 1.0 + 2.0 * step),
+            (-1.0 - step * 0.49, -1.0),
+            (f32::MAX, f32::INFINITY),
+        ] {
+            assert_eq!(Bf16::new(value).to_f32(), wanted, "{value}");
+        }
+        assert!(Bf16::new(f32::from_bits(0x7f80_0001)).to_f32().is_nan());
+        assert!(Bf16::new(f32::from_bits(0x7fff_ffff)).to_f32().is_nan());
+    }
+
+    #[test]
+    fn copies_round_and_widen() {
+        let values: Vec<f32> = (0..1000).map(|i| i as f32 * 0.37 - 90.0).collect();
+        let mut narrow = vec![Bf16::default(); 1000];
+        Floats::from(&values).copy_to((&mut narrow).into());
+        let mut wide = vec![0.0; 1000];
+        Floats::from(&narrow).copy_to((&mut wide).into());
+        for ((value, narrow), wide) in values.iter().zip(&narrow).zip(&wide) {
+            assert_eq!(Bf16::new(*value), *narrow);
+            assert_eq!(narrow.to_f32(), *wide);
+        }
+    }
+}
