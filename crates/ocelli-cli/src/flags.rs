@@ -143,9 +143,26 @@ impl PreprocessFlags {
     }
 }
 
-/// The precision that `--precise` asks for.
-pub fn precision(precise: bool) -> Precision {
-    if precise { Precision::Precise } else { Precision::Fast }
+/// How the arithmetic is done.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct PrecisionFlags {
+    /// Compute every convolution as it is defined, without Winograd's rounding: slower
+    #[arg(long, conflicts_with = "bf16")]
+    precise: bool,
+    /// Mixed precision: feature maps in bf16, weights and sums in f32; half the memory, and fast on CPUs with AMX
+    #[arg(long)]
+    bf16: bool,
+}
+
+impl PrecisionFlags {
+    /// The precision they ask for, if any.
+    pub fn get(self) -> Option<Precision> {
+        match (self.precise, self.bf16) {
+            (true, _) => Some(Precision::Precise),
+            (_, true) => Some(Precision::Mixed),
+            _ => None,
+        }
+    }
 }
 
 /// Threads and batches.

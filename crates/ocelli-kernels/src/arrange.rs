@@ -1,5 +1,7 @@
 //! Rearranging channels, numbers per channel, and sums.
 
+use crate::bf16::{Element, Floats, FloatsMut, either};
+use crate::isa::multiversion;
 use rayon::prelude::*;
 
 /// Values that one task handles.
@@ -58,12 +60,22 @@ pub fn pad_channels(x: &[f32], [before, within, after]: [usize; 3], y: &mut [f32
 /// sum += x.
 ///
 /// # Panics
-/// When the lengths differ.
-pub fn add(sum: &mut [f32], x: &[f32]) {
+/// When the lengths or the widths differ.
+pub fn add<'a, 'b>(sum: impl Into<FloatsMut<'a>>, x: impl Into<Floats<'b>>) {
+    either!(Floats, x.into(), x => add_all(Element::written(sum.into()), x));
+}
+
+fn add_all<T: Element>(sum: &mut [T], x: &[T]) {
     assert_eq!(sum.len(), x.len(), "add: lengths");
-    sum.par_chunks_mut(BLOCK).zip(x.par_chunks(BLOCK)).for_each(|(sum, x)| {
-        sum.iter_mut().zip(x).for_each(|(sum, x)| *sum += x);
-    });
+    sum.par_chunks_mut(BLOCK).zip(x.par_chunks(BLOCK)).for_each(|(sum, x)| add_block(sum, x));
+}
+
+multiversion! {
+    fn add_block[T: Element](sum: &mut [T], x: &[T]) {
+        for (sum, x) in sum.iter_mut().zip(x) {
+            *sum = T::new(sum.value() + x.value());
+        }
+    }
 }
 
 /// y `[N, pixels, C]` = x times gate `[N, C]`, the same for all pixels of an image.

@@ -4,6 +4,7 @@
 //! traffic. A kernel is generic over the [`Element`] it reads and writes, or asks [`Floats`] for f32 of a stretch.
 
 use crate::isa::multiversion;
+use rayon::prelude::*;
 use std::ops::Range;
 
 /// The upper half of an f32: its sign, its exponent and 7 bits of its fraction.
@@ -27,9 +28,16 @@ impl Bf16 {
         f32::from_bits(u32::from(self.0) << 16)
     }
 
-    /// Its bits.
-    pub fn bits(self) -> u16 {
-        self.0
+    /// Memory for f32 as twice as many bf16, of unspecified value.
+    pub fn slice(memory: &[f32]) -> &[Self] {
+        // SAFETY: both are plain bits, of which any are valid, and bf16 needs no more alignment.
+        unsafe { std::slice::from_raw_parts(memory.as_ptr().cast(), 2 * memory.len()) }
+    }
+
+    /// [`slice`](Self::slice) to write.
+    pub fn slice_mut(memory: &mut [f32]) -> &mut [Self] {
+        // SAFETY: as above.
+        unsafe { std::slice::from_raw_parts_mut(memory.as_mut_ptr().cast(), 2 * memory.len()) }
     }
 }
 
@@ -37,6 +45,8 @@ impl Bf16 {
 pub(crate) trait Element: Copy + Send + Sync {
     fn new(value: f32) -> Self;
     fn value(self) -> f32;
+    /// A slice to write that must be of this width.
+    fn written(floats: FloatsMut<'_>) -> &mut [Self];
 }
 
 impl Element for f32 {
@@ -49,6 +59,11 @@ impl Element for f32 {
     fn value(self) -> f32 {
         self
     }
+
+    fn written(floats: FloatsMut<'_>) -> &mut [Self] {
+        let FloatsMut::F32(values) = floats else { panic!("values of two widths") };
+        values
+    }
 }
 
 impl Element for Bf16 {
@@ -60,6 +75,11 @@ impl Element for Bf16 {
     #[inline(always)]
     fn value(self) -> f32 {
         self.to_f32()
+    }
+
+    fn written(floats: FloatsMut<'_>) -> &mut [Self] {
+        let FloatsMut::Bf16(values) = floats else { panic!("values of two widths") };
+        values
     }
 }
 
@@ -92,6 +112,18 @@ macro_rules! either {
 }
 pub(crate) use either;
 
+/// Runs an expression with two slices of one width.
+macro_rules! pair {
+    ($pair:expr, ($a:pat, $b:pat) => $body:expr) => {
+        match $pair {
+            ($crate::bf16::Floats::F32($a), $crate::bf16::Floats::F32($b)) => $body,
+            ($crate::bf16::Floats::Bf16($a), $crate::bf16::Floats::Bf16($b)) => $body,
+            _ => panic!("values of two widths"),
+        }
+    };
+}
+pub(crate) use pair;
+
 impl<'a> Floats<'a> {
     /// Number of values.
     pub fn len(&self) -> usize {
@@ -112,6 +144,17 @@ impl<'a> Floats<'a> {
             Self::F32(values) => Self::F32(&values[range]),
             Self::Bf16(values) => Self::Bf16(&values[range]),
         }
+    }
+
+    /// [`copy_to`](Self::copy_to) by all threads.
+    pub(crate) fn copy_to_by_all(&self, to: FloatsMut<'_>) {
+        const CHUNK: usize = 1 << 15;
+        assert_eq!(self.len(), to.len(), "the length of what values are copied to");
+        either!(FloatsMut, to, to => {
+            to.par_chunks_mut(CHUNK).enumerate().for_each(|(i, to)| {
+                self.get(i * CHUNK..i * CHUNK + to.len()).copy_to(to.into());
+            });
+        });
     }
 
     /// Writes all of them, rounded if need be, on this thread.
@@ -209,12 +252,6 @@ macro_rules! into_floats {
     )*};
 }
 into_floats!(f32 => F32, Bf16 => Bf16);
-
-/// Memory for f32 as memory for twice as many bf16.
-pub(crate) fn halves(memory: &mut [f32]) -> &mut [Bf16] {
-    // SAFETY: both are plain bits, of which any are valid, and bf16 needs no more alignment.
-    unsafe { std::slice::from_raw_parts_mut(memory.as_mut_ptr().cast(), 2 * memory.len()) }
-}
 
 #[cfg(test)]
 mod tests {

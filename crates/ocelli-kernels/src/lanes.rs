@@ -5,6 +5,7 @@
 //! compiler needs no proof that rows do not overlap; loops over N and R have constant bounds and become
 //! straight vector code.
 
+use crate::bf16::Element;
 use std::array;
 
 /// The widths in which a row is walked, widest first.
@@ -25,6 +26,25 @@ pub(crate) fn load<const N: usize, T: Copy>(row: &[T], at: usize) -> [T; N] {
     match row[at..].first_chunk::<N>() {
         Some(lanes) => *lanes,
         None => unreachable!("a row is cut at multiples of N"),
+    }
+}
+
+/// Channels `at..at + N` of a row, as f32.
+#[inline(always)]
+pub(crate) fn widen<const N: usize, T: Element>(row: &[T], at: usize) -> [f32; N] {
+    let (lanes, mut wide) = (load::<N, T>(row, at), [0.0; N]);
+    for l in 0..N {
+        wide[l] = lanes[l].value();
+    }
+    wide
+}
+
+/// Writes channels `at..at + N` of a row, rounded.
+#[inline(always)]
+pub(crate) fn narrow<const N: usize, T: Element>(row: &mut [T], at: usize, lanes: [f32; N]) {
+    let row = &mut row[at..at + N];
+    for l in 0..N {
+        row[l] = T::new(lanes[l]);
     }
 }
 

@@ -4,6 +4,7 @@
 //! that nobody needs if the convolution normalises what it reads, block by block, in memory that stays in the
 //! cache. The same on the way back, for the gradient that the norm would write.
 
+use crate::bf16::{Bf16, Floats, FloatsMut, either, pair};
 use crate::norm::{Norm, NormGradient};
 use std::ops::Range;
 
@@ -11,40 +12,28 @@ use std::ops::Range;
 #[derive(Clone, Copy, Debug)]
 pub enum Source<'a> {
     /// Values as they stand.
-    Plain(&'a [f32]),
+    Plain(Floats<'a>),
     /// A norm of x.
     Normed {
         /// What is normalised.
-        x: &'a [f32],
+        x: Floats<'a>,
         /// How.
         norm: &'a Norm,
     },
     /// The gradient of a norm's input.
     Gradient {
         /// The gradient of its result, or of the residual that was added (see [`NormGradient`]).
-        g: &'a [f32],
+        g: Floats<'a>,
         /// Its input.
-        x: &'a [f32],
+        x: Floats<'a>,
         /// How it is made of both.
         gradient: &'a NormGradient,
     },
 }
 
-impl<'a> From<&'a [f32]> for Source<'a> {
-    fn from(values: &'a [f32]) -> Self {
-        Self::Plain(values)
-    }
-}
-
-impl<'a, const N: usize> From<&'a [f32; N]> for Source<'a> {
-    fn from(values: &'a [f32; N]) -> Self {
-        Self::Plain(values)
-    }
-}
-
-impl<'a> From<&'a Vec<f32>> for Source<'a> {
-    fn from(values: &'a Vec<f32>) -> Self {
-        Self::Plain(values)
+impl<'a, T: Into<Floats<'a>>> From<T> for Source<'a> {
+    fn from(values: T) -> Self {
+        Self::Plain(values.into())
     }
 }
 
@@ -53,10 +42,11 @@ impl<'a> Source<'a> {
     ///
     /// # Panics
     /// When `to` has another length.
-    pub fn write(&self, to: &mut [f32]) {
+    pub fn write<'b>(&self, to: impl Into<FloatsMut<'b>>) {
+        let to = to.into();
         assert_eq!(to.len(), self.len(), "the length of what a source is written to");
         match *self {
-            Self::Plain(values) => to.copy_from_slice(values),
+            Self::Plain(values) => values.copy_to_by_all(to),
             Self::Normed { x, norm } => drop(norm.forward(x, None, to)),
             Self::Gradient { g, x, gradient } => gradient.write(g, x, to),
         }
@@ -85,11 +75,11 @@ impl<'a> Source<'a> {
     }
 
     /// Where a stretch of it stands, or what it is computed from; the second may be empty.
-    pub(crate) fn stands(&self, range: Range<usize>) -> [&'a [f32]; 2] {
+    pub(crate) fn stands(&self, range: Range<usize>) -> [Floats<'a>; 2] {
         match *self {
-            Self::Plain(values) => [&values[range], &[]],
-            Self::Normed { x, .. } => [&x[range], &[]],
-            Self::Gradient { g, x, .. } => [&g[range.clone()], &x[range]],
+            Self::Plain(values) => [values.get(range), Floats::F32(&[])],
+            Self::Normed { x, .. } => [x.get(range), Floats::F32(&[])],
+            Self::Gradient { g, x, .. } => [g.get(range.clone()), x.get(range)],
         }
     }
 
@@ -100,7 +90,7 @@ impl<'a> Source<'a> {
 
     /// Whether values are read where they stand.
     pub(crate) fn is_plain(&self) -> bool {
-        matches!(self, Self::Plain(_))
+        matches!(self, Self::Plain(Floats::F32(_)))
     }
 
     /// Whole pixels of it, computed into `memory` unless they stand somewhere.
@@ -110,10 +100,10 @@ impl<'a> Source<'a> {
     {
         let start = range.start;
         let values = match *self {
-            Self::Plain(values) => &values[range],
+            Self::Plain(Floats::F32(values)) => &values[range],
             _ => {
                 let memory = &mut memory[..range.len()];
-                self.compute(range, memory);
+                self.compute(range, memory.into());
                 memory
             }
         };
@@ -125,20 +115,29 @@ impl<'a> Source<'a> {
     where
         'a: 'b,
     {
-        if let Self::Plain(values) = *self {
+        if let Self::Plain(Floats::F32(values)) = *self {
             return values;
         }
         let memory = &mut memory[..self.len()];
-        self.write(memory);
+        self.write(&mut *memory);
         memory
     }
 
-    fn compute(&self, range: Range<usize>, to: &mut [f32]) {
+    /// Whole pixels of it as bf16.
+    pub(crate) fn load(&self, range: Range<usize>, to: &mut [Bf16]) {
+        self.compute(range, to.into());
+    }
+
+    fn compute(&self, range: Range<usize>, to: FloatsMut<'_>) {
         match *self {
-            Self::Plain(values) => to.copy_from_slice(&values[range]),
-            Self::Normed { x, norm } => norm.apply_rows(&x[range], to),
+            Self::Plain(values) => values.get(range).copy_to(to),
+            Self::Normed { x, norm } => either!(Floats, x.get(range), x => {
+                either!(FloatsMut, to, to => norm.apply_rows(x, to));
+            }),
             Self::Gradient { g, x, gradient } => {
-                gradient.write_rows(&g[range.clone()], &x[range], to);
+                pair!((g.get(range.clone()), x.get(range)), (g, x) => {
+                    either!(FloatsMut, to, to => gradient.write_rows(g, x, to));
+                });
             }
         }
     }

@@ -388,7 +388,7 @@ fn weights_of_another_layer_are_refused() {
         &data.x,
         &weights,
         Epilogue::default(),
-        &mut [],
+        &mut [0.0_f32; 0],
         &mut Scratch::new(),
     );
 }

@@ -19,7 +19,7 @@ fn norm_and_its_gradients() -> Vec<f32> {
     let mut dgamma = vec![0.0; CHANNELS];
     let act = Activation::Relu6;
     let norm = Norm::of_batch(&Moments::new(&x, CHANNELS), &gamma, &beta, act, 1e-5);
-    let mask = norm.forward(&x, Some(&residual), &mut y);
+    let mask = norm.forward(&x, Some((&residual).into()), &mut y);
     let sums = norm.sums_gated(&dy, &x, &mask, &mut dresidual);
     norm.parameter_gradients(&sums, [Some(&mut dgamma), None]);
     norm.gradient(ROWS, &sums, true).write(&dresidual, &x, &mut dx);

@@ -8,6 +8,7 @@ use ocelli_kernels::Source;
 use ocelli_kernels::norm::Moments;
 
 use crate::memory::Buffer;
+use crate::numbers::Numbers;
 use crate::tape::Node;
 use crate::values::Values;
 use crate::{Error, Result};
@@ -18,8 +19,9 @@ use crate::{Error, Result};
 pub struct Feature {
     dims: Vec<usize>,
     values: Values,
-    /// The same as numbers, once someone has asked for them.
-    written: Arc<OnceLock<Arc<Buffer>>>,
+    /// The same as numbers, and as f32, once someone has asked for them.
+    written: Arc<OnceLock<Numbers>>,
+    wide: Arc<OnceLock<Arc<Buffer>>>,
     /// Of each channel, if whoever computed the values summed them up.
     moments: Option<Arc<Moments>>,
     pub(crate) origin: Origin,
@@ -65,8 +67,15 @@ impl Feature {
     }
 
     pub(crate) fn made(dims: &[usize], values: impl Into<Values>, origin: Origin) -> Self {
-        let (values, written) = (values.into(), Arc::default());
-        Self { dims: dims.to_vec(), values, written, moments: None, origin, value: None }
+        Self {
+            dims: dims.to_vec(),
+            values: values.into(),
+            written: Arc::default(),
+            wide: Arc::default(),
+            moments: None,
+            origin,
+            value: None,
+        }
     }
 
     /// The same values under other axes.
@@ -81,7 +90,7 @@ impl Feature {
 
     /// Mean and variance of each channel.
     pub(crate) fn moments(&self) -> Arc<Moments> {
-        let new = || Arc::new(Moments::new(self.values(), self.channels()));
+        let new = || Arc::new(Moments::new(self.numbers().get(), self.channels()));
         self.moments.clone().unwrap_or_else(new)
     }
 
@@ -106,22 +115,23 @@ impl Feature {
     /// The values in reading order, channels last.
     pub fn values(&self) -> &[f32] {
         match &self.values {
-            Values::Written(values) => values,
-            values => self.written.get_or_init(|| values.written()),
+            Values::Written(Numbers::F32(values)) => values,
+            _ => self.wide.get_or_init(|| self.numbers().wide()),
         }
     }
 
-    pub(crate) fn shared(&self) -> Arc<Buffer> {
+    /// The values as numbers, of whatever width.
+    pub(crate) fn numbers(&self) -> &Numbers {
         match &self.values {
-            Values::Written(values) => values.clone(),
-            values => self.written.get_or_init(|| values.written()).clone(),
+            Values::Written(values) => values,
+            values => self.written.get_or_init(|| values.written()),
         }
     }
 
     /// The values for whoever can compute them while reading.
     pub(crate) fn source(&self) -> Source<'_> {
         match self.written.get() {
-            Some(written) => Source::Plain(written),
+            Some(written) => Source::Plain(written.get()),
             None => self.values.source(),
         }
     }

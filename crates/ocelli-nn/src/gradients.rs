@@ -64,7 +64,7 @@ impl ParamGradients {
 
     fn add_buffer(&mut self, key: TensorId, gradient: Buffer) {
         match self.buffers.get_mut(&key) {
-            Some(sum) => ocelli_kernels::arrange::add(sum, &gradient),
+            Some(sum) => ocelli_kernels::arrange::add(&mut **sum, &*gradient),
             None => {
                 self.buffers.insert(key, gradient);
             }

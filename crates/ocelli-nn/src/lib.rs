@@ -22,6 +22,7 @@ mod gradients;
 mod init;
 pub mod layers;
 mod memory;
+mod numbers;
 mod ops;
 mod param;
 mod pass;

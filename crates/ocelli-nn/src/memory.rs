@@ -7,7 +7,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use ocelli_kernels::Bf16;
 
 /// Below so many values the allocator does well.
 const SMALL: usize = 1 << 14;
@@ -92,13 +94,6 @@ impl Buffer {
         buffer
     }
 
-    /// A copy of some values.
-    pub fn copy_of(values: &[f32]) -> Self {
-        let mut buffer = Self::new(values.len());
-        buffer.copy_from_slice(values);
-        buffer
-    }
-
     /// Takes over a vector.
     pub fn from_vec(values: Vec<f32>) -> Self {
         Self { len: values.len(), values, lent: false }
@@ -133,14 +128,36 @@ impl fmt::Debug for Buffer {
     }
 }
 
-/// The buffer itself, or a copy if someone else still reads it.
-pub(crate) fn unshared(buffer: &mut Arc<Buffer>) -> &mut Buffer {
-    if Arc::get_mut(buffer).is_none() {
-        *buffer = Arc::new(Buffer::copy_of(buffer));
+/// Values in bf16, in memory of the same pool.
+pub(crate) struct Halves {
+    memory: Buffer,
+    len: usize,
+}
+
+impl Halves {
+    /// `len` values with unspecified contents, for whoever writes all of them.
+    pub fn new(len: usize) -> Self {
+        Self { memory: Buffer::new(len.div_ceil(2)), len }
     }
-    match Arc::get_mut(buffer) {
-        Some(buffer) => buffer,
-        None => unreachable!("a new buffer has one owner"),
+}
+
+impl Deref for Halves {
+    type Target = [Bf16];
+
+    fn deref(&self) -> &[Bf16] {
+        &Bf16::slice(&self.memory)[..self.len]
+    }
+}
+
+impl DerefMut for Halves {
+    fn deref_mut(&mut self) -> &mut [Bf16] {
+        &mut Bf16::slice_mut(&mut self.memory)[..self.len]
+    }
+}
+
+impl fmt::Debug for Halves {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} values of bf16", self.len)
     }
 }
 
@@ -158,13 +175,5 @@ mod tests {
         let second = Buffer::new(len - 5);
         assert_eq!((second.as_ptr(), second.len()), (address, len - 5));
         assert_ne!(Buffer::new(len).as_ptr(), address);
-    }
-
-    #[test]
-    fn a_shared_buffer_is_copied_before_it_is_changed() {
-        let mut a = Arc::new(Buffer::copy_of(&[1.0, 2.0]));
-        let b = a.clone();
-        unshared(&mut a)[0] = 5.0;
-        assert_eq!((a[0], b[0]), (5.0, 1.0));
     }
 }

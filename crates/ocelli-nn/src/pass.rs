@@ -34,6 +34,10 @@ pub enum Precision {
     Fast,
     /// f32, every convolution as it is defined.
     Precise,
+    /// Feature maps and their gradients in bf16, products of bf16 where the CPU has instructions for them; weights,
+    /// statistics, sums, vectors and the loss in f32 (Micikevicius et al. 2018, arXiv:1710.03740; bf16 needs no
+    /// scaling of the loss).
+    Mixed,
 }
 
 /// One way through a network: the second argument of every layer.
@@ -216,10 +220,10 @@ impl Pass {
         &self,
         way: impl FnOnce(&Arc<Buffer>, &mut Gradients) -> Result<()> + Send + 'static,
     ) -> Backward {
-        Box::new(|dy, gradients| way(&dy.written(), gradients))
+        Box::new(|dy, gradients| way(&dy.written().wide(), gradients))
     }
 
-    /// The same for one that can compute the gradient that it reads.
+    /// The same for one that can compute the gradient that it reads, or read bf16.
     pub(crate) fn backward_from(
         &self,
         way: impl FnOnce(&Values, &mut Gradients) -> Result<()> + Send + 'static,
@@ -227,18 +231,25 @@ impl Pass {
         Box::new(way)
     }
 
-    /// What an operation computed, with its way back if a gradient is to flow.
+    /// Whether features of this shape are bf16: maps are, vectors and maps of one pixel are not.
+    pub(crate) fn narrows(&self, dims: &[usize]) -> bool {
+        self.precision == Precision::Mixed && matches!(dims, [_, height, width, _] if height * width > 1)
+    }
+
+    /// What an operation computed, with its way back if a gradient is to flow. What was computed in another width
+    /// than features of this shape have is converted.
     pub(crate) fn output(
         &mut self,
         dims: &[usize],
         values: impl Into<Values>,
         backward: Option<Backward>,
     ) -> Feature {
+        let narrow = self.narrows(dims);
         let origin = match backward {
-            Some(backward) => Origin::Node(self.tape.push(backward)),
+            Some(backward) => Origin::Node(self.tape.push(backward, narrow)),
             None => Origin::Constant,
         };
-        Feature::made(dims, values, origin)
+        Feature::made(dims, values.into().like(narrow), origin)
     }
 
     /// The result of an operation; where the pass records, with the node that made it.

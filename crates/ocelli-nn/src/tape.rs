@@ -13,10 +13,11 @@ use std::time::Instant;
 
 use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
-use ocelli_kernels::arrange;
+use ocelli_kernels::FloatsMut;
 
 use crate::clock::Clock;
-use crate::memory::{Buffer, unshared};
+use crate::memory::Buffer;
+use crate::numbers::Fresh;
 use crate::values::Values;
 use crate::{Param, ParamGradients, Result};
 
@@ -29,8 +30,8 @@ pub(crate) struct Tape(Arc<Mutex<Entries>>);
 
 #[derive(Default)]
 struct Entries {
-    /// Entry i made node i.
-    backwards: Vec<Backward>,
+    /// Entry i made node i, in bf16 if it says so.
+    backwards: Vec<(Backward, bool)>,
     leaves: Vec<(usize, Var)>,
 }
 
@@ -46,20 +47,22 @@ impl Tape {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Remembers how to go back over an operation; gives the node of its result.
-    pub fn push(&self, backward: Backward) -> Node {
+    /// Remembers how to go back over an operation; gives the node of its result. Its gradient is of the same width.
+    pub fn push(&self, backward: Backward, narrow: bool) -> Node {
         let mut entries = self.entries();
-        entries.backwards.push(backward);
+        entries.backwards.push((backward, narrow));
         Node { tape: self.clone(), index: entries.backwards.len() - 1 }
     }
 
     /// Remembers what candle made, whose gradient candle is to find.
     pub fn push_island(&self, tensor: Tensor) -> Node {
-        self.push(Box::new(move |dy, gradients| {
-            let dy = Tensor::from_vec(dy.written().to_vec(), tensor.shape(), tensor.device())?;
+        let back = move |dy: &Values, gradients: &mut Gradients| {
+            let dy = dy.written().wide().to_vec();
+            let dy = Tensor::from_vec(dy, tensor.shape(), tensor.device())?;
             let found = (tensor * dy)?.sum_all()?.backward()?;
             gradients.absorb(found)
-        }))
+        };
+        self.push(Box::new(back), false)
     }
 
     /// How many nodes it has.
@@ -79,12 +82,12 @@ impl Tape {
         mut clock: Option<&mut Clock>,
     ) -> Result<ParamGradients> {
         let Entries { backwards, leaves } = std::mem::take(&mut *self.entries());
-        let slots = backwards.iter().map(|_| None).collect();
+        let slots = backwards.iter().map(|&(_, narrow)| Slot { narrow, sum: None }).collect();
         let mut gradients = Gradients { slots, leaves, params: ParamGradients::default() };
         gradients.absorb(found)?;
-        for (index, backward) in backwards.into_iter().enumerate().rev() {
+        for (index, (backward, _)) in backwards.into_iter().enumerate().rev() {
             // What no gradient reached did not contribute to the loss.
-            if let Some(dy) = gradients.slots[index].take() {
+            if let Some(dy) = gradients.slots[index].sum.take() {
                 let start = Instant::now();
                 backward(&dy, &mut gradients)?;
                 if let Some(clock) = &mut clock {
@@ -112,9 +115,15 @@ impl fmt::Debug for Tape {
     }
 }
 
+/// The gradient of a node, as far as it is known, and whether it is to be bf16.
+struct Slot {
+    narrow: bool,
+    sum: Option<Values>,
+}
+
 /// The gradients known so far on the way back.
 pub(crate) struct Gradients {
-    slots: Vec<Option<Values>>,
+    slots: Vec<Slot>,
     leaves: Vec<(usize, Var)>,
     /// Those of parameters.
     params: ParamGradients,
@@ -128,18 +137,22 @@ impl Gradients {
         self.add_values(index, gradient.into());
     }
 
+    /// The same for one that can write in either width: it is asked for the node's.
+    pub fn add_floats(&mut self, index: usize, len: usize, write: impl FnOnce(FloatsMut<'_>)) {
+        let mut gradient = Fresh::new(len, self.slots[index].narrow);
+        write(gradient.get());
+        self.add_values(index, gradient.into());
+    }
+
     /// Adds values that others may read too.
     pub fn add_values(&mut self, index: usize, gradient: Values) {
-        let slot = &mut self.slots[index];
-        *slot = match slot.take() {
-            Some(sum) => {
-                let mut sum = match sum {
-                    Values::Written(sum) | Values::Summed { dy: sum, .. } => sum,
-                    sum => sum.written(),
-                };
-                arrange::add(unshared(&mut sum), &gradient.written());
-                Some(sum.into())
+        let Slot { narrow, sum } = &mut self.slots[index];
+        let gradient = gradient.like(*narrow);
+        *sum = match sum.take() {
+            Some(Values::Written(sum) | Values::Summed { dy: sum, .. }) => {
+                Some(sum.plus(&gradient.written()).into())
             }
+            Some(sum) => Some(sum.written().plus(&gradient.written()).into()),
             None => Some(gradient),
         };
     }

@@ -5,27 +5,31 @@ use std::sync::Arc;
 use ocelli_kernels::Source;
 use ocelli_kernels::norm::{Norm, NormGradient, NormSums};
 
-use crate::memory::Buffer;
+use crate::numbers::{Fresh, Numbers};
 
 /// A [`Source`] that is kept.
 #[derive(Clone, Debug)]
 pub(crate) enum Values {
     /// Numbers.
-    Written(Arc<Buffer>),
+    Written(Numbers),
     /// A gradient of a norm's result, with the sums that the norm will want of it.
-    Summed { dy: Arc<Buffer>, sums: Arc<NormSums> },
+    Summed { dy: Numbers, sums: Arc<NormSums> },
     /// A norm of x.
-    Normed { x: Arc<Buffer>, norm: Arc<Norm> },
+    Normed { x: Numbers, norm: Arc<Norm> },
     /// The gradient of a norm's input x.
-    Gradient { g: Arc<Buffer>, x: Arc<Buffer>, gradient: Arc<NormGradient> },
+    Gradient { g: Numbers, x: Numbers, gradient: Arc<NormGradient> },
 }
 
 impl Values {
     pub fn source(&self) -> Source<'_> {
         match self {
-            Self::Written(values) | Self::Summed { dy: values, .. } => Source::Plain(values),
-            Self::Normed { x, norm } => Source::Normed { x, norm },
-            Self::Gradient { g, x, gradient } => Source::Gradient { g, x, gradient },
+            Self::Written(values) | Self::Summed { dy: values, .. } => {
+                Source::Plain(values.get())
+            }
+            Self::Normed { x, norm } => Source::Normed { x: x.get(), norm },
+            Self::Gradient { g, x, gradient } => {
+                Source::Gradient { g: g.get(), x: x.get(), gradient }
+            }
         }
     }
 
@@ -37,25 +41,35 @@ impl Values {
         }
     }
 
-    /// The numbers, computed unless they stand in memory.
-    pub fn written(&self) -> Arc<Buffer> {
+    /// Whether they are bf16, or computed from such.
+    pub fn is_narrow(&self) -> bool {
+        match self {
+            Self::Written(values) | Self::Summed { dy: values, .. } => values.is_narrow(),
+            Self::Normed { x, .. } | Self::Gradient { x, .. } => x.is_narrow(),
+        }
+    }
+
+    /// The numbers, computed unless they stand in memory; in the width of what they are computed from.
+    pub fn written(&self) -> Numbers {
         if let Self::Written(values) | Self::Summed { dy: values, .. } = self {
             return values.clone();
         }
-        let mut values = Buffer::new(self.len());
-        self.source().write(&mut values);
-        Arc::new(values)
+        let mut values = Fresh::new(self.len(), self.is_narrow());
+        self.source().write(values.get());
+        values.into()
+    }
+
+    /// The same of a given width.
+    pub fn like(self, narrow: bool) -> Self {
+        match self.is_narrow() == narrow {
+            true => self,
+            false => Self::Written(self.written().like(narrow)),
+        }
     }
 }
 
-impl From<Buffer> for Values {
-    fn from(values: Buffer) -> Self {
-        Self::Written(Arc::new(values))
-    }
-}
-
-impl From<Arc<Buffer>> for Values {
-    fn from(values: Arc<Buffer>) -> Self {
-        Self::Written(values)
+impl<T: Into<Numbers>> From<T> for Values {
+    fn from(values: T) -> Self {
+        Self::Written(values.into())
     }
 }

@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use ocelli::recipe::{NetworkConfig, PreprocessConfig};
 use ocelli::{EvaluateConfig, Split, evaluate_model};
 
-use crate::flags::{MachineFlags, NetworkFlags, PreprocessFlags, precision};
+use crate::flags::{MachineFlags, NetworkFlags, PrecisionFlags, PreprocessFlags};
 use crate::output;
 use crate::progress::Progress;
 
@@ -34,9 +34,8 @@ pub struct Evaluate {
     /// Share of unreadable files above which it fails
     #[arg(long, value_name = "SHARE", default_value_t = 0.01)]
     max_bad: f64,
-    /// Compute every convolution as it is defined, without Winograd's rounding
-    #[arg(long)]
-    precise: bool,
+    #[command(flatten)]
+    precision: PrecisionFlags,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -70,7 +69,7 @@ impl Evaluate {
             batch_size: self.machine.batch_size.unwrap_or(64),
             threads: self.machine.threads.unwrap_or(0),
             max_bad: self.max_bad,
-            precision: precision(self.precise),
+            precision: self.precision.get().unwrap_or_default(),
         };
         let evaluated = evaluate_model(&config, &mut Progress::quiet(self.json))?;
         for problem in &evaluated.problems {

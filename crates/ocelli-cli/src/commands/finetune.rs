@@ -8,7 +8,7 @@ use ocelli::recipe::Keep;
 use ocelli::train::{OptimizerConfig, Schedule, Scope};
 use ocelli::{Finished, Preset, Recipe};
 
-use crate::flags::{MachineFlags, NetworkFlags, PreprocessFlags, precision};
+use crate::flags::{MachineFlags, NetworkFlags, PrecisionFlags, PreprocessFlags};
 use crate::progress::Progress;
 use crate::{output, signals};
 
@@ -99,9 +99,8 @@ struct TrainingFlags {
     /// Which weights become the model
     #[arg(long)]
     keep: Option<KeepName>,
-    /// Compute every convolution as it is defined, without Winograd's rounding: slower
-    #[arg(long)]
-    precise: bool,
+    #[command(flatten)]
+    precision: PrecisionFlags,
     /// Seed of everything random
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -263,9 +262,7 @@ impl TrainingFlags {
         train.scope = self.scope.unwrap_or(train.scope);
         train.label_smoothing = self.label_smoothing.unwrap_or(train.label_smoothing);
         train.clip_norm = self.clip_norm.or(train.clip_norm);
-        if self.precise {
-            train.precision = precision(true);
-        }
+        train.precision = self.precision.get().unwrap_or(train.precision);
         recipe.seed = self.seed.unwrap_or(recipe.seed);
         match self.optimizer {
             Some(OptimizerName::Sgd) => train.optimizer = OptimizerConfig::sgd(),

@@ -1,9 +1,11 @@
 //! Where the results of a block go.
 //!
 //! Large results are streamed: computed in memory that stays in the cache, then written past it. A store that goes
-//! through the cache reads what it overwrites first, and pushes out what others still need. What a batch norm
-//! wants to know of the results is summed up on the way, while they are in the cache.
+//! through the cache reads what it overwrites first, and pushes out what others still need. So are results in bf16,
+//! which are computed in f32. What a batch norm wants to know of the results is summed up on the way, while they
+//! are in the cache.
 
+use crate::bf16::{Bf16, Floats, FloatsMut, either};
 use crate::isa;
 use crate::norm::{Moments, Norm};
 use crate::simd::{Vector, for_each_isa};
@@ -11,8 +13,8 @@ use crate::workers::SharedMut;
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// Values of a result from which on it does not stay in the cache until it is read.
-const STREAMED: usize = 8 << 20;
+/// Bytes of a result from which on it does not stay in the cache until it is read.
+const STREAMED: usize = 32 << 20;
 
 /// What is summed up of the results.
 #[derive(Clone, Copy)]
@@ -23,18 +25,24 @@ pub(super) enum Summing<'a> {
     /// For the gradients of a norm of x, of whose result these are the gradient.
     Gradient {
         norm: &'a Norm,
-        x: &'a [f32],
+        x: Floats<'a>,
     },
 }
 
 /// The results of a pass, written block by block.
 pub(super) struct Output<'a> {
-    values: SharedMut<'a>,
+    values: Values<'a>,
     len: usize,
     channels: usize,
     summing: Summing<'a>,
     /// The sums of every block.
     parts: SharedMut<'a, f64>,
+}
+
+#[derive(Clone, Copy)]
+enum Values<'a> {
+    F32(SharedMut<'a>),
+    Bf16(SharedMut<'a, Bf16>),
 }
 
 /// The input gradient, to be computed by `pass` along with the weight gradient, from what that reads of dy.
@@ -65,24 +73,31 @@ impl Summing<'_> {
 
 impl<'a> Output<'a> {
     pub fn new(
-        values: &'a mut [f32],
+        values: FloatsMut<'a>,
         channels: usize,
         summing: Summing<'a>,
         parts: &'a mut [f64],
     ) -> Self {
         let len = values.len();
-        let (values, parts) = (SharedMut::new(values), SharedMut::new(parts));
-        Self { values, len, channels, summing, parts }
+        let values = match values {
+            FloatsMut::F32(values) => Values::F32(SharedMut::new(values)),
+            FloatsMut::Bf16(values) => Values::Bf16(SharedMut::new(values)),
+        };
+        Self { values, len, channels, summing, parts: SharedMut::new(parts) }
     }
 
     /// All values, for whoever does not write them in [blocks](Self::block).
+    ///
+    /// # Panics
+    /// If they are bf16, which are written in blocks alone.
     pub fn whole(&self) -> SharedMut<'a> {
-        self.values
+        let Values::F32(values) = self.values else { panic!("bf16 is written in blocks") };
+        values
     }
 
     /// Fills all values with zeros, before anybody else writes any.
     pub fn clear(&self) {
-        let all = self.values.range(0, self.len);
+        let all = self.whole().range(0, self.len);
         // SAFETY: all values, which are the caller's alone at that time.
         let all = unsafe { std::slice::from_raw_parts_mut(all, self.len) };
         all.par_chunks_mut(1 << 16).for_each(|part| part.fill(0.0));
@@ -90,7 +105,21 @@ impl<'a> Output<'a> {
 
     /// How much memory a block of so many values is computed in, if it is not computed in its place.
     pub fn memory(&self, len: usize) -> usize {
-        if self.len >= STREAMED { len } else { 0 }
+        match self.values {
+            Values::F32(_) if self.streamed() => len,
+            Values::F32(_) => 0,
+            // Computed in f32, and rounded in other memory if it is to be streamed.
+            Values::Bf16(_) if self.streamed() => len + len.div_ceil(2),
+            Values::Bf16(_) => len,
+        }
+    }
+
+    fn streamed(&self) -> bool {
+        let width = match self.values {
+            Values::F32(_) => size_of::<f32>(),
+            Values::Bf16(_) => size_of::<Bf16>(),
+        };
+        self.len * width >= STREAMED
     }
 
     /// Lets `compute` write a block of values, in `memory` if need be, and brings them where they belong. Nobody
@@ -102,17 +131,34 @@ impl<'a> Output<'a> {
         memory: &mut [f32],
         compute: impl FnOnce(&mut [f32]),
     ) {
-        let place = self.values.range(range.start, range.len());
-        // SAFETY: the range lies in the values, and is the caller's alone.
-        let place = unsafe { std::slice::from_raw_parts_mut(place, range.len()) };
-        if self.memory(range.len()) == 0 {
-            compute(place);
-            self.sum(index, range, place);
-        } else {
-            let block = &mut memory[..range.len()];
-            compute(block);
-            self.sum(index, range, block);
-            stream(block, place);
+        let (start, len, streamed) = (range.start, range.len(), self.streamed());
+        match self.values {
+            Values::F32(values) => {
+                // SAFETY: the range lies in the values, and is the caller's alone.
+                let place =
+                    unsafe { std::slice::from_raw_parts_mut(values.range(start, len), len) };
+                let block = if streamed { &mut memory[..len] } else { &mut *place };
+                compute(block);
+                self.sum(index, range, block);
+                if streamed {
+                    stream(&memory[..len], place);
+                }
+            }
+            Values::Bf16(values) => {
+                // SAFETY: the range lies in the values, and is the caller's alone.
+                let place =
+                    unsafe { std::slice::from_raw_parts_mut(values.range(start, len), len) };
+                let (block, rest) = memory.split_at_mut(len);
+                compute(block);
+                self.sum(index, range, block);
+                if streamed {
+                    let rounded = &mut Bf16::slice_mut(rest)[..len];
+                    Floats::F32(block).copy_to((&mut *rounded).into());
+                    stream(rounded, place);
+                } else {
+                    Floats::F32(block).copy_to(place.into());
+                }
+            }
         }
     }
 
@@ -124,36 +170,43 @@ impl<'a> Output<'a> {
         match self.summing {
             Summing::Nothing => {}
             Summing::Moments => Moments::sum_rows(values, part),
-            Summing::Gradient { norm, x } => norm.sum_rows(values, &x[range], part),
+            Summing::Gradient { norm, x } => either!(Floats, x.get(range), x => {
+                norm.sum_rows(values, x, part);
+            }),
         }
     }
 }
 
 /// Copies values past the cache.
-fn stream(from: &[f32], to: &mut [f32]) {
+fn stream<T: Copy>(from: &[T], to: &mut [T]) {
     assert_eq!(from.len(), to.len(), "stream: lengths");
-    // SAFETY: `current` is an instruction set that the CPU has.
-    unsafe { stream_vectors(isa::current(), from, to) }
+    let len = size_of_val(from);
+    let (from, to) = (from.as_ptr().cast(), to.as_mut_ptr().cast());
+    // SAFETY: `current` is an instruction set that the CPU has, and both are of that many bytes.
+    unsafe { stream_vectors(isa::current(), from, to, len) }
 }
 
 for_each_isa! {
     /// # Safety
-    /// The CPU must have the instruction set, and both must be of one length.
-    unsafe fn stream_vectors = stream_all(from: &[f32], to: &mut [f32])
+    /// The CPU must have the instruction set, both must be of so many bytes, and they must not overlap.
+    unsafe fn stream_vectors = stream_bytes(from: *const u8, to: *mut u8, len: usize)
 }
 
 #[inline(always)]
-unsafe fn stream_all<V: Vector>(from: &[f32], to: &mut [f32]) {
-    let aligned = to.as_ptr().align_offset(V::LANES * size_of::<f32>()).min(to.len());
-    let end = aligned + (to.len() - aligned) / V::LANES * V::LANES;
-    to[..aligned].copy_from_slice(&from[..aligned]);
-    for at in (aligned..end).step_by(V::LANES) {
-        // SAFETY: `at` and the lanes behind it lie in both, and `to` is aligned there.
-        unsafe { V::load(from.as_ptr().add(at)).stream(to.as_mut_ptr().add(at)) }
+unsafe fn stream_bytes<V: Vector>(from: *const u8, to: *mut u8, len: usize) {
+    let width = V::LANES * size_of::<f32>();
+    let aligned = to.align_offset(width).min(len);
+    let end = aligned + (len - aligned) / width * width;
+    // SAFETY: all places lie below `len`, and `to` is aligned from `aligned` on. What the vectors hold need not be
+    // f32: they are only moved.
+    unsafe {
+        to.copy_from_nonoverlapping(from, aligned);
+        for at in (aligned..end).step_by(width) {
+            V::load(from.add(at).cast()).stream(to.add(at).cast());
+        }
+        to.add(end).copy_from_nonoverlapping(from.add(end), len - end);
+        V::streamed();
     }
-    to[end..].copy_from_slice(&from[end..]);
-    // SAFETY: the caller's promise.
-    unsafe { V::streamed() }
 }
 
 #[cfg(test)]
@@ -170,8 +223,9 @@ mod tests {
             for (start, len) in [(0, 0), (0, 1000), (1, 500), (3, 15), (5, 33), (16, 64)] {
                 let mut to = vec![f32::NAN; 1000];
                 let from = &from[..len];
-                // SAFETY: the CPU has it, and the lengths are the same.
-                unsafe { stream_vectors(isa, from, &mut to[start..][..len]) };
+                let place = to[start..][..len].as_mut_ptr().cast();
+                // SAFETY: the CPU has it, and both have so many bytes.
+                unsafe { stream_vectors(isa, from.as_ptr().cast(), place, 4 * len) };
                 assert_eq!(&to[start..][..len], from);
                 assert!(to[start + len..].iter().all(|value| value.is_nan()));
             }

@@ -5,6 +5,7 @@ use super::depthwise::{self, Depthwise};
 use super::output::{Output, Summing};
 use super::winograd::Winograd;
 use super::{Conv, Epilogue, Form, Kernel, Packed, weight};
+use crate::bf16::{Floats, FloatsMut};
 use crate::norm::{Moments, Norm, NormSums};
 use crate::{Scratch, Source};
 
@@ -20,7 +21,7 @@ impl Runner<'_> {
     fn run(
         self,
         operands: Operands<'_>,
-        (values, channels): (&mut [f32], usize),
+        (values, channels): (FloatsMut<'_>, usize),
         summing: Summing<'_>,
         scratch: &mut Scratch,
     ) -> Vec<f64> {
@@ -29,6 +30,13 @@ impl Runner<'_> {
             Self::Depthwise(depthwise) => Some(depthwise.blocks(&operands.source)),
             Self::Winograd(winograd) => winograd.written_blocks(),
         };
+        if blocks.is_none() && matches!(values, FloatsMut::Bf16(_)) {
+            // Small ones: rounded when all is written.
+            let mut wide = vec![0.0; values.len()];
+            let parts = self.run(operands, ((&mut wide).into(), channels), summing, scratch);
+            Floats::from(&wide).copy_to(values);
+            return parts;
+        }
         let mut parts = scratch.sums(blocks.unwrap_or(0) * summing.part_len(channels));
         let output = Output::new(values, channels, summing, &mut parts);
         match self {
@@ -46,15 +54,15 @@ impl Conv {
     /// # Panics
     /// If a slice has not the length that the shape says, the weights were packed for something else, or the
     /// epilogue has an activation that is no [clamp](crate::activation::Activation::bounds).
-    pub fn forward<'a>(
+    pub fn forward<'a, 'b>(
         &self,
         x: impl Into<Source<'a>>,
         w: &Packed,
         epilogue: Epilogue<'_>,
-        y: &mut [f32],
+        y: impl Into<FloatsMut<'b>>,
         scratch: &mut Scratch,
     ) {
-        let parts = self.run_forward(x.into(), w, epilogue, y, Summing::Nothing, scratch);
+        let parts = self.run_forward(x.into(), w, epilogue, y.into(), Summing::Nothing, scratch);
         scratch.keep_sums(parts);
     }
 
@@ -62,17 +70,19 @@ impl Conv {
     ///
     /// # Panics
     /// As [`forward`](Self::forward).
-    pub fn forward_moments<'a>(
+    pub fn forward_moments<'a, 'b>(
         &self,
         x: impl Into<Source<'a>>,
         w: &Packed,
         epilogue: Epilogue<'_>,
-        y: &mut [f32],
+        y: impl Into<FloatsMut<'b>>,
         scratch: &mut Scratch,
     ) -> Moments {
-        let parts = self.run_forward(x.into(), w, epilogue, y, Summing::Moments, scratch);
+        let mut y = y.into();
+        let parts =
+            self.run_forward(x.into(), w, epilogue, y.reborrow(), Summing::Moments, scratch);
         let moments = match parts.is_empty() {
-            true => Moments::new(y, self.shape.out_channels),
+            true => Moments::new(y.read(), self.shape.out_channels),
             false => Moments::of_parts(&parts, self.shape.out_channels),
         };
         scratch.keep_sums(parts);
@@ -85,7 +95,7 @@ impl Conv {
         x: Source<'_>,
         w: &Packed,
         epilogue: Epilogue<'_>,
-        y: &mut [f32],
+        y: FloatsMut<'_>,
         summing: Summing<'_>,
         scratch: &mut Scratch,
     ) -> Vec<f64> {
@@ -108,11 +118,11 @@ impl Conv {
     ///
     /// # Panics
     /// As [`forward`](Self::forward).
-    pub fn backward_input<'a>(
+    pub fn backward_input<'a, 'b>(
         &self,
         dy: impl Into<Source<'a>>,
         w: &Packed,
-        dx: &mut [f32],
+        dx: impl Into<FloatsMut<'b>>,
         scratch: &mut Scratch,
     ) {
         self.backward_input_sums(dy, w, None, dx, scratch);
@@ -123,15 +133,15 @@ impl Conv {
     ///
     /// # Panics
     /// As [`forward`](Self::forward), and if the norm or its input is not of the shape of x.
-    pub fn backward_input_sums<'a>(
+    pub fn backward_input_sums<'a, 'b>(
         &self,
         dy: impl Into<Source<'a>>,
         w: &Packed,
-        norm: Option<(&Norm, &[f32])>,
-        dx: &mut [f32],
+        norm: Option<(&Norm, Floats<'_>)>,
+        dx: impl Into<FloatsMut<'b>>,
         scratch: &mut Scratch,
     ) -> Option<NormSums> {
-        let (shape, dy) = (&self.shape, dy.into());
+        let (shape, dy, mut dx) = (&self.shape, dy.into(), dx.into());
         self.check_packed(w, Form::BackwardInput);
         dy.check(shape.y_len(), shape.out_channels, "dy");
         assert_eq!(dx.len(), shape.x_len(), "length of dx for {shape:?}");
@@ -144,9 +154,9 @@ impl Conv {
             Kernel::Winograd { backward, .. } => Runner::Winograd(backward),
         };
         let parts =
-            kernel.run(operands, (&mut *dx, shape.in_channels), self.summing(norm), scratch);
+            kernel.run(operands, (dx.reborrow(), shape.in_channels), self.summing(norm), scratch);
         let sums = norm.map(|(norm, x)| match parts.is_empty() {
-            true => norm.sums(dx, x),
+            true => norm.sums(dx.read(), x),
             false => NormSums::of_parts(&parts, shape.in_channels),
         });
         scratch.keep_sums(parts);
@@ -191,8 +201,8 @@ impl Conv {
         x: impl Into<Source<'a>>,
         dy: impl Into<Source<'a>>,
         w: &Packed,
-        norm: Option<(&Norm, &[f32])>,
-        (dx, dw): (&mut [f32], &mut [f32]),
+        norm: Option<(&Norm, Floats<'_>)>,
+        (dx, dw): (FloatsMut<'_>, &mut [f32]),
         scratch: &mut Scratch,
     ) -> Option<NormSums> {
         let (shape, isa, weights) = (&self.shape, self.isa, &w.data[..]);
@@ -223,8 +233,8 @@ impl Conv {
         &self,
         blocks: usize,
         w: &Packed,
-        norm: Option<(&Norm, &[f32])>,
-        (dx, dw): (&mut [f32], &mut [f32]),
+        norm: Option<(&Norm, Floats<'_>)>,
+        (dx, dw): (FloatsMut<'_>, &mut [f32]),
         scratch: &mut Scratch,
         run: impl FnOnce(&Output<'_>, &mut [f32], &mut Scratch),
     ) -> Option<NormSums> {
@@ -241,7 +251,7 @@ impl Conv {
     }
 
     /// The sums for the gradients of a norm of x, if one makes the convolution's input.
-    fn summing<'a>(&self, norm: Option<(&'a Norm, &'a [f32])>) -> Summing<'a> {
+    fn summing<'a>(&self, norm: Option<(&'a Norm, Floats<'a>)>) -> Summing<'a> {
         let Some((norm, x)) = norm else { return Summing::Nothing };
         Source::Normed { x, norm }.check(self.shape.x_len(), self.shape.in_channels, "the norm");
         Summing::Gradient { norm, x }

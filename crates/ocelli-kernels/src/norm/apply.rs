@@ -5,28 +5,27 @@ use super::add::Mask;
 use super::blocks::{Blocks, GROUP, by_rows};
 use super::clamp::{Clamp, Flag, Linear, Relu, Relu6};
 use crate::activation::Activation;
+use crate::bf16::Element;
 use crate::isa::multiversion;
-use crate::lanes::{load, rows as rows_of, rows_mut, store, widths};
+use crate::lanes::{load, narrow, rows as rows_of, rows_mut, store, widen, widths};
 use rayon::prelude::*;
 
 /// One block of rows of every operand; absent ones are empty.
-struct Block<'a> {
-    x: &'a [f32],
-    residual: &'a [f32],
-    y: &'a mut [f32],
+struct Block<'a, T, U> {
+    x: &'a [T],
+    residual: &'a [T],
+    y: &'a mut [U],
     mask: &'a mut [u32],
 }
 
-/// Writes y, and the mask unless it is empty.
-pub(super) fn apply(
+/// Writes y = act(norm(x) + residual), and the mask unless it is empty.
+pub(super) fn apply_add<T: Element>(
     blocks: Blocks,
     norm: &Norm,
-    x: &[f32],
-    residual: Option<&[f32]>,
-    y: &mut [f32],
+    [x, residual]: [&[T]; 2],
+    y: &mut [T],
     mask: &mut Mask,
 ) {
-    let residual = residual.unwrap_or_default();
     (
         blocks.split(x),
         blocks.split(residual),
@@ -34,44 +33,52 @@ pub(super) fn apply(
         blocks.split_mask_mut(&mut mask.words),
     )
         .into_par_iter()
-        .for_each(|(x, residual, y, mask)| run(norm, Block { x, residual, y, mask }));
+        .for_each(|(x, residual, y, mask)| {
+            let block = Block { x, residual, y, mask };
+            match norm.act {
+                Activation::Relu => add_block(Relu, norm, block),
+                Activation::Relu6 => add_block(Relu6, norm, block),
+                _ => add_block(Linear, norm, block),
+            }
+        });
 }
 
-/// Writes y of some rows.
-pub(super) fn rows(norm: &Norm, x: &[f32], y: &mut [f32]) {
-    run(norm, Block { x, residual: &[], y, mask: &mut [] });
-}
-
-fn run(norm: &Norm, block: Block<'_>) {
-    match norm.act {
-        Activation::Relu => with_residual(Relu, norm, block),
-        Activation::Relu6 => with_residual(Relu6, norm, block),
-        _ => with_residual(Linear, norm, block),
+fn add_block<A: Clamp, T: Element>(act: A, norm: &Norm, block: Block<'_, T, T>) {
+    match block.mask.is_empty() {
+        true => apply_block(act, Flag::<true>, Flag::<false>, norm, block),
+        false => apply_block(act, Flag::<true>, Flag::<true>, norm, block),
     }
 }
 
-fn with_residual<A: Clamp>(act: A, norm: &Norm, block: Block<'_>) {
-    match (block.residual.is_empty(), block.mask.is_empty()) {
-        (true, true) => apply_block(act, Flag::<false>, Flag::<false>, norm, block),
-        (true, false) => apply_block(act, Flag::<false>, Flag::<true>, norm, block),
-        (false, true) => apply_block(act, Flag::<true>, Flag::<false>, norm, block),
-        (false, false) => apply_block(act, Flag::<true>, Flag::<true>, norm, block),
+/// Writes y = act(norm(x)).
+pub(super) fn apply<T: Element, U: Element>(blocks: Blocks, norm: &Norm, x: &[T], y: &mut [U]) {
+    (blocks.split(x), blocks.split_mut(y)).into_par_iter().for_each(|(x, y)| rows(norm, x, y));
+}
+
+/// Writes y of some rows.
+pub(super) fn rows<T: Element, U: Element>(norm: &Norm, x: &[T], y: &mut [U]) {
+    let block = Block { x, residual: &[], y, mask: &mut [] };
+    let (add, keep) = (Flag::<false>, Flag::<false>);
+    match norm.act {
+        Activation::Relu => apply_block(Relu, add, keep, norm, block),
+        Activation::Relu6 => apply_block(Relu6, add, keep, norm, block),
+        _ => apply_block(Linear, add, keep, norm, block),
     }
 }
 
 multiversion! {
-    fn apply_block[A: Clamp, const ADD: bool, const KEEP: bool](
+    fn apply_block[A: Clamp, const ADD: bool, const KEEP: bool, T: Element, U: Element](
         _act: A,
         _add: Flag<ADD>,
         _keep: Flag<KEEP>,
         norm: &Norm,
-        block: Block<'_>,
+        block: Block<'_, T, U>,
     ) {
         let channels = norm.mean.len();
         macro_rules! quad {
             ($r:literal, $row:expr) => {{
                 let at = $row * channels;
-                step::<A, ADD, KEEP, $r>(
+                step::<A, ADD, KEEP, $r, T, U>(
                     norm,
                     $row % GROUP,
                     Block {
@@ -89,16 +96,16 @@ multiversion! {
 
 /// R rows, the first of which has bit `bit` in the mask.
 #[inline(always)]
-fn step<A: Clamp, const ADD: bool, const KEEP: bool, const R: usize>(
+fn step<A: Clamp, const ADD: bool, const KEEP: bool, const R: usize, T: Element, U: Element>(
     norm: &Norm,
     bit: usize,
-    block: Block<'_>,
+    block: Block<'_, T, U>,
 ) {
     let Norm { mean, scale, shift, .. } = norm;
     let channels = mean.len();
-    let x = rows_of::<R, f32>(block.x, channels);
-    let residual = if ADD { rows_of::<R, f32>(block.residual, channels) } else { [&[][..]; R] };
-    let y = rows_mut::<R, f32>(block.y, channels);
+    let x = rows_of::<R, T>(block.x, channels);
+    let residual = if ADD { rows_of::<R, T>(block.residual, channels) } else { [&[][..]; R] };
+    let y = rows_mut::<R, U>(block.y, channels);
     macro_rules! columns {
         ($n:literal, $from:expr, $to:expr) => {
             for at in ($from..$to).step_by($n) {
@@ -107,8 +114,8 @@ fn step<A: Clamp, const ADD: bool, const KEEP: bool, const R: usize>(
                 let b = load::<$n, f32>(shift, at);
                 let mut bits = if KEEP { load::<$n, u32>(block.mask, at) } else { [0; $n] };
                 for r in 0..R {
-                    let x = load::<$n, f32>(x[r], at);
-                    let added = if ADD { load::<$n, f32>(residual[r], at) } else { [0.0; $n] };
+                    let x = widen::<$n, T>(x[r], at);
+                    let added = if ADD { widen::<$n, T>(residual[r], at) } else { [0.0; $n] };
                     let passed = 1u32 << (bit + r);
                     let mut out = [0.0; $n];
                     for l in 0..$n {
@@ -119,7 +126,7 @@ fn step<A: Clamp, const ADD: bool, const KEEP: bool, const R: usize>(
                             bits[l] |= if A::passes(z) { passed } else { 0 };
                         }
                     }
-                    store(y[r], at, out);
+                    narrow(y[r], at, out);
                 }
                 if KEEP {
                     store(block.mask, at, bits);

@@ -16,8 +16,9 @@ use super::add::Mask;
 use super::blocks::{Blocks, GROUP, by_rows, reduce};
 use super::clamp::{Clamp, Flag, Linear, Relu, Relu6};
 use crate::activation::Activation;
+use crate::bf16::{Element, Floats, FloatsMut, either, pair};
 use crate::isa::multiversion;
-use crate::lanes::{load, rows, rows_mut, store, widths};
+use crate::lanes::{load, narrow, rows, rows_mut, store, widen, widths};
 use rayon::prelude::*;
 
 /// What the gradient of a norm's input is made by: dx = scale g + slope (x - mean) + shift, per channel.
@@ -46,8 +47,19 @@ impl NormGradient {
     /// Writes dx.
     ///
     /// # Panics
-    /// When slices disagree in length.
-    pub fn write(&self, g: &[f32], x: &[f32], dx: &mut [f32]) {
+    /// When slices disagree in length, or g and x in their width.
+    pub fn write<'a, 'b>(
+        &self,
+        g: impl Into<Floats<'a>>,
+        x: impl Into<Floats<'a>>,
+        dx: impl Into<FloatsMut<'b>>,
+    ) {
+        pair!((g.into(), x.into()), (g, x) => {
+            either!(FloatsMut, dx.into(), dx => self.write_all(g, x, dx));
+        });
+    }
+
+    fn write_all<T: Element, U: Element>(&self, g: &[T], x: &[T], dx: &mut [U]) {
         assert_eq!([g.len(), dx.len()], [x.len(); 2], "norm: g, x and dx differ in length");
         let blocks = Blocks::new(x.len() / self.channels(), self.channels());
         (blocks.split(g), blocks.split(x), blocks.split_mut(dx))
@@ -56,7 +68,7 @@ impl NormGradient {
     }
 
     /// Writes dx of some rows, on this thread.
-    pub(crate) fn write_rows(&self, g: &[f32], x: &[f32], dx: &mut [f32]) {
+    pub(crate) fn write_rows<T: Element, U: Element>(&self, g: &[T], x: &[T], dx: &mut [U]) {
         match self.act {
             Activation::Relu => self.write_with(Relu, [g, x], dx),
             Activation::Relu6 => self.write_with(Relu6, [g, x], dx),
@@ -64,7 +76,12 @@ impl NormGradient {
         }
     }
 
-    fn write_with<A: Clamp>(&self, act: A, operands: [&[f32]; 2], dx: &mut [f32]) {
+    fn write_with<A: Clamp, T: Element, U: Element>(
+        &self,
+        act: A,
+        operands: [&[T]; 2],
+        dx: &mut [U],
+    ) {
         match self.slope.is_empty() {
             true => dx_rows(act, Flag::<false>, self, operands, dx),
             false => dx_rows(act, Flag::<true>, self, operands, dx),
@@ -91,18 +108,33 @@ impl Norm {
     /// The sums that [`gradient`](Self::gradient) is made of, where no residual was added.
     ///
     /// # Panics
-    /// When slices disagree in length.
-    pub fn sums(&self, dy: &[f32], x: &[f32]) -> NormSums {
-        self.sums_gated(dy, x, &Mask::default(), &mut [])
+    /// When slices disagree in length or in their width.
+    pub fn sums<'a>(&self, dy: impl Into<Floats<'a>>, x: impl Into<Floats<'a>>) -> NormSums {
+        pair!((dy.into(), x.into()), (dy, x) => {
+            self.sums_of([dy, x], &Mask::default(), &mut [])
+        })
     }
 
     /// The same where a residual was added and then the activation let through what the mask says; writes its
     /// gradient, g.
     ///
     /// # Panics
-    /// When slices disagree in length or the mask is of another shape.
-    pub fn sums_gated(&self, dy: &[f32], x: &[f32], mask: &Mask, g: &mut [f32]) -> NormSums {
-        let blocks = self.blocks(x);
+    /// When slices disagree in length or in their width, or the mask is of another shape.
+    pub fn sums_gated<'a, 'b>(
+        &self,
+        dy: impl Into<Floats<'a>>,
+        x: impl Into<Floats<'a>>,
+        mask: &Mask,
+        g: impl Into<FloatsMut<'b>>,
+    ) -> NormSums {
+        pair!((dy.into(), x.into()), (dy, x) => {
+            let g = Element::written(g.into());
+            self.sums_of([dy, x], mask, g)
+        })
+    }
+
+    fn sums_of<T: Element>(&self, [dy, x]: [&[T]; 2], mask: &Mask, g: &mut [T]) -> NormSums {
+        let blocks = self.blocks(x.len());
         assert_eq!(dy.len(), x.len(), "norm: dy and x differ in length");
         if !mask.is_empty() {
             assert_eq!(mask.words.len(), blocks.mask_len(), "norm: the mask is of another shape");
@@ -118,22 +150,26 @@ impl Norm {
         )
             .into_par_iter()
             .for_each(|(sums, dy, x, mask, g)| {
-                self.sum_block(SumBlock { dy, x, mask, g, sums });
+                let block = SumBlock { dy, x, mask, g, sums };
+                match block.mask.is_empty() {
+                    true => self.sum_block(block),
+                    false => sum_block(Linear, Flag::<true>, self, block),
+                }
             });
         NormSums::of_parts(&partials, blocks.channels)
     }
 
     /// The sums of some rows, on this thread.
-    pub(crate) fn sum_rows(&self, dy: &[f32], x: &[f32], sums: &mut [f64]) {
+    pub(crate) fn sum_rows<T: Element>(&self, dy: &[f32], x: &[T], sums: &mut [f64]) {
         self.sum_block(SumBlock { dy, x, mask: &[], g: &mut [], sums });
     }
 
-    fn sum_block(&self, block: SumBlock<'_>) {
+    fn sum_block<D: Element, T: Element>(&self, block: SumBlock<'_, D, T>) {
+        let plain = Flag::<false>;
         match self.act {
-            _ if !block.mask.is_empty() => sum_with(Linear, self, block),
-            Activation::Relu => sum_with(Relu, self, block),
-            Activation::Relu6 => sum_with(Relu6, self, block),
-            _ => sum_with(Linear, self, block),
+            Activation::Relu => sum_block(Relu, plain, self, block),
+            Activation::Relu6 => sum_block(Relu6, plain, self, block),
+            _ => sum_block(Linear, plain, self, block),
         }
     }
 
@@ -180,31 +216,21 @@ impl Norm {
     }
 }
 
-struct SumBlock<'a> {
-    dy: &'a [f32],
-    x: &'a [f32],
-    /// Where g is dy; if empty, x says it.
+struct SumBlock<'a, D, T> {
+    dy: &'a [D],
+    x: &'a [T],
+    /// Where g is dy, which is written then; if empty, x says it.
     mask: &'a [u32],
-    g: &'a mut [f32],
+    g: &'a mut [D],
     sums: &'a mut [f64],
 }
 
-fn sum_with<A: Clamp>(act: A, norm: &Norm, block: SumBlock<'_>) {
-    match (block.mask.is_empty(), block.g.is_empty()) {
-        (true, true) => sum_block(act, Flag::<false>, Flag::<false>, norm, block),
-        (true, false) => sum_block(act, Flag::<false>, Flag::<true>, norm, block),
-        (false, true) => sum_block(act, Flag::<true>, Flag::<false>, norm, block),
-        (false, false) => sum_block(act, Flag::<true>, Flag::<true>, norm, block),
-    }
-}
-
 /// f32 sums of each group of rows, flushed to f64.
-fn sum_block<A: Clamp, const MASK: bool, const WRITE: bool>(
+fn sum_block<A: Clamp, const MASK: bool, D: Element, T: Element>(
     act: A,
     mask: Flag<MASK>,
-    write: Flag<WRITE>,
     norm: &Norm,
-    block: SumBlock<'_>,
+    block: SumBlock<'_, D, T>,
 ) {
     let SumBlock { dy, x, mask: words, g, sums } = block;
     let channels = norm.mean.len();
@@ -214,9 +240,9 @@ fn sum_block<A: Clamp, const MASK: bool, const WRITE: bool>(
         partial.fill(0.0);
         let at = i * GROUP * channels;
         let words = if MASK { &words[i * channels..][..channels] } else { &[] };
-        let g = if WRITE { &mut g[at..][..x.len()] } else { &mut [] };
-        let operands = [&dy[at..][..x.len()], x];
-        sum_group(act, mask, write, norm, operands, words, g, &mut partial);
+        let g = if MASK { &mut g[at..][..x.len()] } else { &mut [] };
+        let operands = (&dy[at..][..x.len()], x);
+        sum_group(act, mask, norm, operands, words, g, &mut partial);
         flush(&partial, sums);
     }
 }
@@ -231,44 +257,43 @@ multiversion! {
 
 multiversion! {
     #[allow(clippy::too_many_arguments)]
-    fn sum_group[A: Clamp, const MASK: bool, const WRITE: bool](
+    fn sum_group[A: Clamp, const MASK: bool, D: Element, T: Element](
         _act: A,
         _mask: Flag<MASK>,
-        _write: Flag<WRITE>,
         norm: &Norm,
-        operands: [&[f32]; 2],
+        operands: (&[D], &[T]),
         words: &[u32],
-        g: &mut [f32],
+        g: &mut [D],
         partial: &mut [f32],
     ) {
-        let channels = norm.mean.len();
+        let (channels, (dy, x)) = (norm.mean.len(), operands);
         macro_rules! quad {
             ($r:literal, $row:expr) => {{
                 let at = $row * channels;
-                let operands = operands.map(|operand| &operand[at..]);
-                let g = if WRITE { &mut g[at..] } else { &mut [][..] };
-                sum_step::<A, MASK, WRITE, $r>($row, norm, operands, words, g, partial)
+                let operands = (&dy[at..], &x[at..]);
+                let g = if MASK { &mut g[at..] } else { &mut [][..] };
+                sum_step::<A, MASK, $r, D, T>($row, norm, operands, words, g, partial)
             }};
         }
-        by_rows!(operands[1].len() / channels, quad);
+        by_rows!(x.len() / channels, quad);
     }
 }
 
 /// R rows, the first of which is row `bit` of its group.
 #[inline(always)]
-fn sum_step<A: Clamp, const MASK: bool, const WRITE: bool, const R: usize>(
+fn sum_step<A: Clamp, const MASK: bool, const R: usize, D: Element, T: Element>(
     bit: usize,
     norm: &Norm,
-    operands: [&[f32]; 2],
+    (dy, x): (&[D], &[T]),
     words: &[u32],
-    g: &mut [f32],
+    g: &mut [D],
     partial: &mut [f32],
 ) {
     let Norm { mean, scale, shift, .. } = norm;
     let channels = mean.len();
-    let [dy, x] = operands.map(|operand| rows::<R, f32>(operand, channels));
-    let written: [&mut [f32]; R] =
-        if WRITE { rows_mut(g, channels) } else { std::array::from_fn(|_| &mut [][..]) };
+    let (dy, x) = (rows::<R, D>(dy, channels), rows::<R, T>(x, channels));
+    let written: [&mut [D]; R] =
+        if MASK { rows_mut(g, channels) } else { std::array::from_fn(|_| &mut [][..]) };
     let (sum_g, sum_gd) = partial.split_at_mut(channels);
     macro_rules! columns {
         ($n:literal, $from:expr, $to:expr) => {
@@ -279,7 +304,7 @@ fn sum_step<A: Clamp, const MASK: bool, const WRITE: bool, const R: usize>(
                 let (mut s, mut t) = (load::<$n, f32>(sum_g, at), load::<$n, f32>(sum_gd, at));
                 for r in 0..R {
                     let passed = 1u32 << (bit + r);
-                    let (mut g, x) = (load::<$n, f32>(dy[r], at), load::<$n, f32>(x[r], at));
+                    let (mut g, x) = (widen::<$n, D>(dy[r], at), widen::<$n, T>(x[r], at));
                     for l in 0..$n {
                         let d = x[l] - m[l];
                         let passes = match MASK {
@@ -290,8 +315,8 @@ fn sum_step<A: Clamp, const MASK: bool, const WRITE: bool, const R: usize>(
                         s[l] += g[l];
                         t[l] += g[l] * d;
                     }
-                    if WRITE {
-                        store(written[r], at, g);
+                    if MASK {
+                        narrow(written[r], at, g);
                     }
                 }
                 store(sum_g, at, s);
@@ -304,19 +329,19 @@ fn sum_step<A: Clamp, const MASK: bool, const WRITE: bool, const R: usize>(
 
 multiversion! {
     /// The second pass: dx of some rows.
-    fn dx_rows[A: Clamp, const TRAIN: bool](
+    fn dx_rows[A: Clamp, const TRAIN: bool, T: Element, U: Element](
         _act: A,
         _train: Flag<TRAIN>,
         gradient: &NormGradient,
-        operands: [&[f32]; 2],
-        dx: &mut [f32],
+        operands: [&[T]; 2],
+        dx: &mut [U],
     ) {
         let channels = gradient.mean.len();
         macro_rules! quad {
             ($r:literal, $row:expr) => {{
                 let at = $row * channels;
                 let operands = operands.map(|operand| &operand[at..]);
-                dx_step::<A, TRAIN, $r>(gradient, operands, &mut dx[at..])
+                dx_step::<A, TRAIN, $r, T, U>(gradient, operands, &mut dx[at..])
             }};
         }
         by_rows!(dx.len() / channels, quad);
@@ -324,15 +349,15 @@ multiversion! {
 }
 
 #[inline(always)]
-fn dx_step<A: Clamp, const TRAIN: bool, const R: usize>(
+fn dx_step<A: Clamp, const TRAIN: bool, const R: usize, T: Element, U: Element>(
     gradient: &NormGradient,
-    operands: [&[f32]; 2],
-    dx: &mut [f32],
+    operands: [&[T]; 2],
+    dx: &mut [U],
 ) {
     let NormGradient { mean, scale, forward_shift, slope, shift, .. } = gradient;
     let channels = mean.len();
-    let [g, x] = operands.map(|operand| rows::<R, f32>(operand, channels));
-    let dx = rows_mut::<R, f32>(dx, channels);
+    let [g, x] = operands.map(|operand| rows::<R, T>(operand, channels));
+    let dx = rows_mut::<R, U>(dx, channels);
     macro_rules! columns {
         ($n:literal, $from:expr, $to:expr) => {
             for at in ($from..$to).step_by($n) {
@@ -344,14 +369,14 @@ fn dx_step<A: Clamp, const TRAIN: bool, const R: usize>(
                     ([0.0; $n], [0.0; $n])
                 };
                 for r in 0..R {
-                    let (g, x) = (load::<$n, f32>(g[r], at), load::<$n, f32>(x[r], at));
+                    let (g, x) = (widen::<$n, T>(g[r], at), widen::<$n, T>(x[r], at));
                     let mut out = [0.0; $n];
                     for l in 0..$n {
                         let d = x[l] - m[l];
                         let g = if A::passes(d * a[l] + z[l]) { g[l] } else { 0.0 };
                         out[l] = if TRAIN { a[l] * g + (b[l] * d + k[l]) } else { a[l] * g };
                     }
-                    store(dx[r], at, out);
+                    narrow(dx[r], at, out);
                 }
             }
         };

@@ -31,6 +31,7 @@ pub use fold::Affine;
 pub use statistics::Moments;
 
 use crate::activation::Activation;
+use crate::bf16::{Element, Floats, FloatsMut, either, pair};
 use blocks::Blocks;
 
 /// A normalisation whose statistics are known: y = act((x - mean) * scale + shift [+ residual]), per channel.
@@ -119,30 +120,38 @@ impl Norm {
     /// Writes y. The mask, which the way back wants, is empty where there is no residual or no activation.
     ///
     /// # Panics
-    /// When slices disagree in length.
-    pub fn forward(&self, x: &[f32], residual: Option<&[f32]>, y: &mut [f32]) -> Mask {
-        let blocks = self.blocks(x);
+    /// When slices disagree in length or, with a residual, in their width.
+    pub fn forward<'a, 'b>(
+        &self,
+        x: impl Into<Floats<'a>>,
+        residual: Option<Floats<'a>>,
+        y: impl Into<FloatsMut<'b>>,
+    ) -> Mask {
+        let (x, y) = (x.into(), y.into());
+        let blocks = self.blocks(x.len());
         assert_eq!(x.len(), y.len(), "norm: x and y differ in length");
-        if let Some(residual) = residual {
-            assert_eq!(x.len(), residual.len(), "norm: x and residual differ in length");
-        }
-        let mut mask = match residual {
-            Some(_) => Mask::of(self.act, blocks),
-            None => Mask::default(),
+        let Some(residual) = residual else {
+            either!(Floats, x, x => either!(FloatsMut, y, y => apply::apply(blocks, self, x, y)));
+            return Mask::default();
         };
-        apply::apply(blocks, self, x, residual, y, &mut mask);
+        assert_eq!(x.len(), residual.len(), "norm: x and residual differ in length");
+        let mut mask = Mask::of(self.act, blocks);
+        pair!((x, residual), (x, residual) => {
+            let y = Element::written(y);
+            apply::apply_add(blocks, self, [x, residual], y, &mut mask);
+        });
         mask
     }
 
     /// Writes y of some rows, on this thread.
-    pub(crate) fn apply_rows(&self, x: &[f32], y: &mut [f32]) {
+    pub(crate) fn apply_rows<T: Element, U: Element>(&self, x: &[T], y: &mut [U]) {
         apply::rows(self, x, y);
     }
 
-    fn blocks(&self, x: &[f32]) -> Blocks {
+    fn blocks(&self, len: usize) -> Blocks {
         let channels = self.channels();
-        assert_eq!(x.len() % channels, 0, "norm: x is not rows of {channels} channels");
-        Blocks::new(x.len() / channels, channels)
+        assert_eq!(len % channels, 0, "norm: x is not rows of {channels} channels");
+        Blocks::new(len / channels, channels)
     }
 }
 

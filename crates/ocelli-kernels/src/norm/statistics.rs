@@ -1,8 +1,9 @@
 //! Mean and variance per channel in one pass.
 
 use super::blocks::{Blocks, GROUP, by_rows};
+use crate::bf16::{Element, Floats, either};
 use crate::isa::multiversion;
-use crate::lanes::{load, rows, store, widths};
+use crate::lanes::{load, rows, store, widen, widths};
 use rayon::prelude::*;
 
 /// Mean and biased variance per channel, in f64.
@@ -17,7 +18,11 @@ impl Moments {
     ///
     /// # Panics
     /// When x is no whole number of rows.
-    pub fn new(x: &[f32], channels: usize) -> Self {
+    pub fn new<'a>(x: impl Into<Floats<'a>>, channels: usize) -> Self {
+        either!(Floats, x.into(), x => Self::of(x, channels))
+    }
+
+    fn of<T: Element>(x: &[T], channels: usize) -> Self {
         assert!(channels > 0 && x.len().is_multiple_of(channels), "norm: rows of {channels}");
         let blocks = Blocks::new(x.len() / channels, channels);
         let mut parts = vec![0.0; blocks.count() * Self::part_len(channels)];
@@ -36,12 +41,12 @@ impl Moments {
     ///
     /// Each group of rows is summed in f32 relative to its own first row, a value that the group contains:
     /// however far off it lies, what cancels is no larger than the group's own variance times its rows.
-    pub(crate) fn sum_rows(x: &[f32], part: &mut [f64]) {
+    pub(crate) fn sum_rows<T: Element>(x: &[T], part: &mut [f64]) {
         let channels = part.len() / 3;
         let (sums, rest) = part.split_at_mut(2 * channels);
         let (origin, rows) = rest.split_at_mut(channels);
         sums.fill(0.0);
-        origin.iter_mut().zip(x).for_each(|(origin, &first)| *origin = f64::from(first));
+        origin.iter_mut().zip(x).for_each(|(origin, &first)| *origin = f64::from(first.value()));
         rows[0] = (x.len() / channels) as f64;
         let mut partial = vec![0f32; 2 * channels];
         for group in x.chunks(GROUP * channels) {
@@ -100,13 +105,13 @@ multiversion! {
 
 multiversion! {
     /// Moves the sums of a group from its first row to the origin, in f64.
-    fn flush(partial: &[f32], group: &[f32], origin: &[f64], rows: f64, sums: &mut [f64]) {
+    fn flush[T: Element](partial: &[f32], group: &[T], origin: &[f64], rows: f64, sums: &mut [f64]) {
         let channels = origin.len();
         let (s, q) = partial.split_at(channels);
         let (sum, squares) = sums.split_at_mut(channels);
         let (q, group, squares) = (&q[..channels], &group[..channels], &mut squares[..channels]);
         for c in 0..channels {
-            let away = f64::from(group[c]) - origin[c];
+            let away = f64::from(group[c].value()) - origin[c];
             let (s, q) = (f64::from(s[c]), f64::from(q[c]));
             sum[c] += s + rows * away;
             squares[c] += q + away * (2.0 * s + rows * away);
@@ -115,11 +120,11 @@ multiversion! {
 }
 
 multiversion! {
-    fn group_sums(x: &[f32], channels: usize, partial: &mut [f32]) {
+    fn group_sums[T: Element](x: &[T], channels: usize, partial: &mut [f32]) {
         let first = &x[..channels];
         macro_rules! quad {
             ($r:literal, $row:expr) => {
-                step::<$r>(&x[$row * channels..], first, partial)
+                step::<$r, T>(&x[$row * channels..], first, partial)
             };
         }
         by_rows!(x.len() / channels, quad);
@@ -127,17 +132,17 @@ multiversion! {
 }
 
 #[inline(always)]
-fn step<const R: usize>(x: &[f32], first: &[f32], partial: &mut [f32]) {
+fn step<const R: usize, T: Element>(x: &[T], first: &[T], partial: &mut [f32]) {
     let channels = first.len();
-    let x = rows::<R, f32>(x, channels);
+    let x = rows::<R, T>(x, channels);
     let (sum, squares) = partial.split_at_mut(channels);
     macro_rules! columns {
         ($n:literal, $from:expr, $to:expr) => {
             for at in ($from..$to).step_by($n) {
-                let k = load::<$n, f32>(first, at);
+                let k = widen::<$n, T>(first, at);
                 let (mut s, mut q) = (load::<$n, f32>(sum, at), load::<$n, f32>(squares, at));
                 for r in 0..R {
-                    let x = load::<$n, f32>(x[r], at);
+                    let x = widen::<$n, T>(x[r], at);
                     for l in 0..$n {
                         let d = x[l] - k[l];
                         s[l] += d;

@@ -1,6 +1,7 @@
 //! Against the definition in f64, its finite differences, and the awkward cases.
 
 use super::*;
+use crate::{Floats, FloatsMut};
 use crate::testing::{fill, gradient_error, relative_error, widen, with_threads};
 
 const EPS: f32 = 1e-3;
@@ -80,7 +81,7 @@ impl Case {
         let statistics = statistics.as_ref().map(|(m, v)| (&m[..], &v[..]));
         let operands = self.operands();
         let mut y = vec![f32::NAN; self.x.len()];
-        let residual = self.residual.as_deref();
+        let residual = self.residual.as_deref().map(Floats::from);
         let norm = self.norm(statistics);
         let mask = norm.forward(&self.x, residual, &mut y);
         let z = self.exact_z(operands.each_ref().map(|o| &o[..]), statistics);
@@ -106,7 +107,7 @@ impl Case {
     fn backward(&self, norm: &Norm, mask: &Mask, [x, gamma, beta, residual]: &mut [Vec<f32>; 4]) {
         let masked = !mask.is_empty();
         let sums = match masked {
-            true => norm.sums_gated(&self.weight, &self.x, mask, residual),
+            true => norm.sums_gated(&self.weight, &self.x, mask, &mut *residual),
             false => norm.sums(&self.weight, &self.x),
         };
         if !masked && self.residual.is_some() {
@@ -157,7 +158,7 @@ fn no_rows_and_constant_channels_give_no_nan() {
     let norm =
         |x: &[f32]| Norm::of_batch(&Moments::new(x, 1), &[2.0], &[0.5], Activation::Relu, 1e-5);
     let empty = norm(&[]);
-    empty.forward(&[], None, &mut []);
+    empty.forward(Floats::F32(&[]), None, FloatsMut::F32(&mut []));
     assert_eq!((empty.mean(), empty.var()), (&[0.0][..], &[0.0][..]));
     let x = vec![1234.567; 99];
     let mut y = vec![f32::NAN; 99];
@@ -194,7 +195,7 @@ fn threads_do_not_change_a_bit() {
     let run = || {
         let mut y = vec![0.0; case.x.len()];
         let norm = case.norm(None);
-        let mask = norm.forward(&case.x, case.residual.as_deref(), &mut y);
+        let mask = norm.forward(&case.x, case.residual.as_deref().map(Floats::from), &mut y);
         let mut gradients = case.operands().map(|o| vec![0.0; o.len()]);
         case.backward(&norm, &mask, &mut gradients);
         (y, norm.mean().to_vec(), norm.var().to_vec(), gradients)

@@ -2,8 +2,9 @@
 
 use super::PoolShape;
 use super::axis::Axis;
+use crate::bf16::{Element, Floats, FloatsMut, either};
 use crate::isa::multiversion;
-use crate::lanes::{load, store, widths};
+use crate::lanes::{load, narrow, store, widen, widths};
 use rayon::prelude::*;
 
 /// One image and its windows.
@@ -20,8 +21,17 @@ struct Image {
 /// the first one among equals.
 ///
 /// # Panics
-/// When the shape is invalid or a slice has another length than it says.
-pub fn max_forward(shape: &PoolShape, x: &[f32], y: &mut [f32], taps: Option<&mut [u32]>) {
+/// When the shape is invalid, a slice has another length than it says, or x and y are of two widths.
+pub fn max_forward<'a, 'b>(
+    shape: &PoolShape,
+    x: impl Into<Floats<'a>>,
+    y: impl Into<FloatsMut<'b>>,
+    taps: Option<&mut [u32]>,
+) {
+    either!(Floats, x.into(), x => forward(shape, x, Element::written(y.into()), taps));
+}
+
+fn forward<T: Element>(shape: &PoolShape, x: &[T], y: &mut [T], taps: Option<&mut [u32]>) {
     let [rows, columns] = shape.axes();
     assert_eq!(x.len(), shape.x_len(), "max pool: length of x");
     assert_eq!(y.len(), shape.y_len(), "max pool: length of y");
@@ -50,7 +60,16 @@ pub fn max_forward(shape: &PoolShape, x: &[f32], y: &mut [f32], taps: Option<&mu
 ///
 /// # Panics
 /// As [`max_forward`].
-pub fn max_backward(shape: &PoolShape, dy: &[f32], taps: &[u32], dx: &mut [f32]) {
+pub fn max_backward<'a, 'b>(
+    shape: &PoolShape,
+    dy: impl Into<Floats<'a>>,
+    taps: &[u32],
+    dx: impl Into<FloatsMut<'b>>,
+) {
+    either!(Floats, dy.into(), dy => backward(shape, dy, taps, Element::written(dx.into())));
+}
+
+fn backward<T: Element>(shape: &PoolShape, dy: &[T], taps: &[u32], dx: &mut [T]) {
     let [rows, columns] = shape.axes();
     assert_eq!(dy.len(), shape.y_len(), "max pool: length of dy");
     assert_eq!(taps.len(), shape.y_len(), "max pool: length of taps");
@@ -68,7 +87,7 @@ pub fn max_backward(shape: &PoolShape, dy: &[f32], taps: &[u32], dx: &mut [f32])
 
 multiversion! {
     /// Output row `oy`; `taps` empty where nobody wants them.
-    fn max_row(image: Image, x: &[f32], oy: usize, y: &mut [f32], taps: &mut [u32]) {
+    fn max_row[T: Element](image: Image, x: &[T], oy: usize, y: &mut [T], taps: &mut [u32]) {
         let channels = image.channels;
         for (ox, y) in y.chunks_exact_mut(channels).enumerate() {
             let window = Window { image, oy, ox };
@@ -76,8 +95,8 @@ multiversion! {
             macro_rules! columns {
                 ($n:literal, $from:expr, $to:expr) => {
                     for at in ($from..$to).step_by($n) {
-                        let (best, tap) = window.max::<$n>(x, at);
-                        store(y, at, best);
+                        let (best, tap) = window.max::<$n, T>(x, at);
+                        narrow(y, at, best);
                         if !taps.is_empty() {
                             store(taps, at, tap);
                         }
@@ -98,7 +117,7 @@ struct Window {
 impl Window {
     /// Maximum and winner of channels `at..at + N`.
     #[inline(always)]
-    fn max<const N: usize>(&self, x: &[f32], at: usize) -> ([f32; N], [u32; N]) {
+    fn max<const N: usize, T: Element>(&self, x: &[T], at: usize) -> ([f32; N], [u32; N]) {
         let Image { rows, columns, channels } = self.image;
         let (ys, xs) = (rows.inputs(self.oy), columns.inputs(self.ox));
         let name =
@@ -108,7 +127,7 @@ impl Window {
         for iy in ys {
             for ix in xs.clone() {
                 let tap = name(iy, ix);
-                let v = load::<N, f32>(x, (iy * columns.size + ix) * channels + at);
+                let v = widen::<N, T>(x, (iy * columns.size + ix) * channels + at);
                 for l in 0..N {
                     let wins = (v[l] > best[l]) | v[l].is_nan();
                     best[l] = if wins { v[l] } else { best[l] };
@@ -122,7 +141,7 @@ impl Window {
 
 multiversion! {
     /// Input row `iy` of dx.
-    fn pull_row(image: Image, dy: &[f32], taps: &[u32], iy: usize, dx: &mut [f32]) {
+    fn pull_row[T: Element](image: Image, dy: &[T], taps: &[u32], iy: usize, dx: &mut [T]) {
         let Image { rows, columns, channels } = image;
         let oys = rows.outputs(iy);
         for (ix, dx) in dx.chunks_exact_mut(channels).enumerate() {
@@ -135,13 +154,13 @@ multiversion! {
                             for ox in oxs.clone() {
                                 let here = (oy * columns.output + ox) * channels + at;
                                 let tap = (rows.tap(oy, iy) * columns.kernel + columns.tap(ox, ix)) as u32;
-                                let (g, won) = (load::<$n, f32>(dy, here), load::<$n, u32>(taps, here));
+                                let (g, won) = (widen::<$n, T>(dy, here), load::<$n, u32>(taps, here));
                                 for l in 0..$n {
                                     sum[l] += if won[l] == tap { g[l] } else { 0.0 };
                                 }
                             }
                         }
-                        store(dx, at, sum);
+                        narrow(dx, at, sum);
                     }
                 };
             }

@@ -74,12 +74,12 @@ fn computes_what_it_reads(conv: &Conv, data: &Data, scratch: &mut Scratch) -> bo
         Norm::of_batch(&Moments::new(x, channels), &gamma, &beta, act, 1e-3)
     };
     let before = norm(&data.x, shape.in_channels, Activation::Relu6);
-    let x = Source::Normed { x: &data.x, norm: &before };
+    let x = Source::Normed { x: (&data.x).into(), norm: &before };
     // A norm behind the convolution, whose input happens to be the residual.
     let after = norm(&data.residual, shape.out_channels, Activation::Relu);
     let rows = shape.y_len() / shape.out_channels;
     let gradient = after.gradient(rows, &after.sums(&data.dy, &data.residual), false);
-    let dy = Source::Gradient { g: &data.dy, x: &data.residual, gradient: &gradient };
+    let dy = Source::Gradient { g: (&data.dy).into(), x: (&data.residual).into(), gradient: &gradient };
     let written = [x, dy].map(|source| {
         let len =
             if matches!(source, Source::Normed { .. }) { shape.x_len() } else { shape.y_len() };
@@ -124,16 +124,16 @@ fn sums_what_it_writes(conv: &Conv, data: &Data, got: &Passes, scratch: &mut Scr
     let weights = conv.pack(Form::BackwardInput, &data.w);
     let mut dx = vec![f32::NAN; got.dx.len()];
     let sums =
-        conv.backward_input_sums(&data.dy, &weights, Some((&before, &data.x)), &mut dx, scratch);
+        conv.backward_input_sums(&data.dy, &weights, Some((&before, (&data.x).into())), &mut dx, scratch);
     let sums = sums.unwrap();
     // Both gradients at once are the same bits.
     let [mut dx_too, mut dw_too] = [vec![f32::NAN; got.dx.len()], vec![f32::NAN; got.dw.len()]];
-    let both = (&mut dx_too[..], &mut dw_too[..]);
+    let both = ((&mut dx_too).into(), &mut dw_too[..]);
     let sums_too = conv
-        .backward(&data.x, &data.dy, &weights, Some((&before, &data.x)), both, scratch)
+        .backward(&data.x, &data.dy, &weights, Some((&before, (&data.x).into())), both, scratch)
         .unwrap();
     let mut plain = vec![f32::NAN; got.dx.len()];
-    let both = (&mut plain[..], &mut vec![f32::NAN; got.dw.len()][..]);
+    let both = ((&mut plain).into(), &mut vec![f32::NAN; got.dw.len()][..]);
     conv.backward(&data.x, &data.dy, &weights, None, both, scratch);
 
     let gradients = [sums, sums_too, before.sums(&dx, &data.x)].map(|sums| {

@@ -13,10 +13,10 @@ pub(crate) fn activation(x: &Feature, act: Activation, pass: &mut Pass) -> Resul
     let mut y = Buffer::new(x.values().len());
     activation::forward(act, x.values(), &mut y);
     let input = pass.node(x)?;
-    let values = x.shared();
+    let values = x.numbers().clone();
     let backward = input.map(|input| {
         pass.backward_of(move |dy, gradients| {
-            gradients.add(input, dy.len(), |dx| activation::backward(act, &values, dy, dx));
+            gradients.add(input, dy.len(), |dx| activation::backward(act, &values.wide(), dy, dx));
             Ok(())
         })
     });

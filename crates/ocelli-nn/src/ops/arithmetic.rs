@@ -50,7 +50,7 @@ pub(crate) fn gate(x: &Feature, gate: &Feature, pass: &mut Pass) -> Result<Featu
     let mut y = Buffer::new(x.values().len());
     arrange::gate(x.values(), gate.values(), channels, &mut y);
     let inputs = [pass.node(x)?, pass.node(gate)?];
-    let (x_values, gate_values) = (x.shared(), gate.shared());
+    let (x_values, gate_values) = (x.numbers().clone(), gate.numbers().wide());
     let backward = inputs.iter().any(Option::is_some).then(|| {
         pass.backward_of(move |dy, gradients| {
             let [x, gate] = inputs;
@@ -59,7 +59,7 @@ pub(crate) fn gate(x: &Feature, gate: &Feature, pass: &mut Pass) -> Result<Featu
             }
             if let Some(gate) = gate {
                 gradients.add(gate, gate_values.len(), |dg| {
-                    arrange::sum_products(dy, &x_values, channels, dg);
+                    arrange::sum_products(dy, &x_values.wide(), channels, dg);
                 });
             }
             Ok(())

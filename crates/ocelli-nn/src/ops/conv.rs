@@ -7,6 +7,7 @@ use ocelli_kernels::{Algorithm, Conv, ConvShape, Epilogue, Form, Packed, sum_row
 
 use super::with_scratch;
 use crate::memory::Buffer;
+use crate::numbers::{Fresh, Numbers};
 use crate::tape::Gradients;
 use crate::values::Values;
 use crate::{Error, Feature, Param, Pass, Precision, Result};
@@ -72,6 +73,7 @@ pub(super) fn plan(path: &str, shape: ConvShape, pass: &Pass) -> Result<Conv> {
     let plan = match pass.precision() {
         Precision::Fast => Conv::plan(shape),
         Precision::Precise => Conv::plan_as(shape, Algorithm::precise(&shape)),
+        Precision::Mixed => Conv::plan_mixed(shape),
     };
     plan.map_err(|error| Error::shape(path, error.to_string()))
 }
@@ -103,18 +105,20 @@ pub(crate) fn conv(
     let End { act, summed } = end;
     let plan = plan(path, shape, pass)?;
     let packed = filters.packed(&plan, Form::Forward)?;
-    let mut y = Buffer::new(shape.y_len());
+    let [height, width] = shape.output();
+    let dims = [shape.batch, height, width, shape.out_channels];
+    let mut y = Fresh::new(shape.y_len(), pass.narrows(&dims));
     let mut run = |bias: Option<&[f32]>| {
         if pass.records() {
             // Only shapes matter, and this is where the time would go.
-            y.fill(0.0);
+            y.clear();
             return None;
         }
         let epilogue = Epilogue { bias, act, ..Epilogue::default() };
         with_scratch(|scratch| match summed {
-            true => Some(plan.forward_moments(x.source(), &packed, epilogue, &mut y, scratch)),
+            true => Some(plan.forward_moments(x.source(), &packed, epilogue, y.get(), scratch)),
             false => {
-                plan.forward(x.source(), &packed, epilogue, &mut y, scratch);
+                plan.forward(x.source(), &packed, epilogue, y.get(), scratch);
                 None
             }
         })
@@ -123,7 +127,7 @@ pub(crate) fn conv(
         Some(bias) => bias.with(|bias| run(Some(bias)))?,
         None => run(None),
     };
-    let y = Arc::new(y);
+    let y = Numbers::from(y);
     let way = Way {
         input: pass.node(x)?,
         learns: pass.learns(&filters.weight),
@@ -135,8 +139,6 @@ pub(crate) fn conv(
     };
     let wanted = way.input.is_some() || way.learns || way.bias.is_some();
     let backward = wanted.then(|| pass.backward_from(move |dy, gradients| way.back(dy, gradients)));
-    let [height, width] = shape.output();
-    let dims = [shape.batch, height, width, shape.out_channels];
     Ok(pass.output(&dims, y, backward).with_moments(moments))
 }
 
@@ -146,7 +148,7 @@ struct Way {
     filters: Filters,
     x: Values,
     /// The clamp and what it made.
-    clamped: Option<(Activation, Arc<Buffer>)>,
+    clamped: Option<(Activation, Numbers)>,
     input: Option<usize>,
     learns: bool,
     /// If it learns.
@@ -158,12 +160,12 @@ impl Way {
         // A clamp lets through where its result lies between the bounds.
         let gated = self.clamped.as_ref().map(|(act, y)| {
             let mut gated = Buffer::new(dy.len());
-            activation::backward(*act, y, &dy.written(), &mut gated);
-            Values::from(gated)
+            activation::backward(*act, &y.wide(), &dy.written().wide(), &mut gated);
+            Values::from(gated).like(y.is_narrow())
         });
         let dy = gated.as_ref().unwrap_or(dy);
         if let Some(bias) = &self.bias {
-            gradients.add_param(bias, |db| sum_rows(&dy.written(), db.len(), db));
+            gradients.add_param(bias, |db| sum_rows(&dy.written().wide(), db.len(), db));
         }
         match self.input {
             Some(input) => {
@@ -184,23 +186,23 @@ impl Way {
         let packed = self.filters.packed(&self.plan, Form::BackwardInput)?;
         // The norm that makes the input will want sums of this gradient.
         let norm = match &self.x {
-            Values::Normed { x, norm } if norm.is_of_batch() => Some((&**norm, &x[..])),
+            Values::Normed { x, norm } if norm.is_of_batch() => Some((&**norm, x.get())),
             _ => None,
         };
-        let (mut dx, mut sums, dy) = (Buffer::new(self.x.len()), None, dy.source());
+        let (mut dx, mut sums, dy) = (Fresh::new(self.x.len(), self.x.is_narrow()), None, dy.source());
         if self.learns {
             gradients.add_param(&self.filters.weight, |dw| {
-                let (x, into) = (self.x.source(), (&mut dx[..], dw));
+                let (x, into) = (self.x.source(), (dx.get(), dw));
                 sums =
                     with_scratch(|scratch| self.plan.backward(x, dy, &packed, norm, into, scratch));
             });
         } else {
             sums = with_scratch(|scratch| {
-                self.plan.backward_input_sums(dy, &packed, norm, &mut dx, scratch)
+                self.plan.backward_input_sums(dy, &packed, norm, dx.get(), scratch)
             });
         }
         Ok(match sums.map(Arc::new) {
-            Some(sums) => Values::Summed { dy: Arc::new(dx), sums },
+            Some(sums) => Values::Summed { dy: dx.into(), sums },
             None => dx.into(),
         })
     }

@@ -9,7 +9,7 @@ use ocelli_kernels::{Conv, ConvShape, Epilogue, Form, Packed};
 
 use super::conv::plan;
 use super::{Filters, with_scratch};
-use crate::memory::Buffer;
+use crate::numbers::Fresh;
 use crate::{Error, Feature, Param, Pass, Result};
 
 /// The parameters of a batch norm, and what is added to the variance.
@@ -75,9 +75,9 @@ pub(crate) fn conv_norm_act(
         let reason = format!("cannot add {:?} to {dims:?}", residual.dims());
         return Err(Error::shape(path, reason));
     }
-    let mut y = Buffer::new(shape.y_len());
+    let mut y = Fresh::new(shape.y_len(), pass.narrows(&dims));
     let residual = residual.map(Feature::values);
     let epilogue = Epilogue { bias: Some(&folded.bias), residual, act };
-    with_scratch(|scratch| plan.forward(x.source(), &folded.packed, epilogue, &mut y, scratch));
+    with_scratch(|scratch| plan.forward(x.source(), &folded.packed, epilogue, y.get(), scratch));
     Ok(pass.output(&dims, y, None))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ocelli_kernels::activation::Activation;
 use ocelli_kernels::norm::{Mask, Norm, NormSums};
 
-use crate::memory::Buffer;
+use crate::numbers::{Fresh, Numbers};
 use crate::tape::Gradients;
 use crate::values::Values;
 use crate::{Feature, Param, Pass, Result};
@@ -36,15 +36,20 @@ pub(crate) fn norm_act(
     let norm = Arc::new(norm_of(x, config)?);
     let (values, mask) = match residual {
         Some(residual) => {
-            let mut y = Buffer::new(x.len());
-            let mask = norm.forward(x.values(), Some(residual.values()), &mut y);
+            let x = x.numbers();
+            let mut y = Fresh::new(x.len(), x.is_narrow());
+            let residual = residual.numbers().like(x.is_narrow());
+            let mask = norm.forward(x.get(), Some(residual.get()), y.get());
             (Values::from(y), mask)
         }
-        None => (Values::Normed { x: x.shared(), norm: norm.clone() }, Mask::default()),
+        None => {
+            let (x, norm) = (x.numbers().clone(), norm.clone());
+            (Values::Normed { x, norm }, Mask::default())
+        }
     };
     let backward = tracked.then(|| {
         let way = Way {
-            x: x.shared(),
+            x: x.numbers().clone(),
             norm: norm.clone(),
             mask,
             gamma: config.gamma.clone(),
@@ -72,7 +77,7 @@ fn norm_of(x: &Feature, config: &NormAct<'_>) -> Result<Norm> {
 
 /// What the way back needs.
 struct Way {
-    x: Arc<Buffer>,
+    x: Numbers,
     norm: Arc<Norm>,
     /// Where the activation let the sum with a residual through.
     mask: Mask,
@@ -88,16 +93,17 @@ impl Way {
         let Self { x, norm, mask, .. } = self;
         let masked = !mask.is_empty();
         let (g, sums) = match dy {
-            Values::Summed { dy, sums } if !masked => (dy.clone(), sums.clone()),
+            Values::Summed { dy, sums } if !masked && dy.is_narrow() == x.is_narrow() => (dy.clone(), sums.clone()),
             dy if masked => {
-                let mut g = Buffer::new(x.len());
-                let sums = norm.sums_gated(&dy.written(), &x, &mask, &mut g);
-                (Arc::new(g), Arc::new(sums))
+                let dy = dy.written().like(x.is_narrow());
+                let mut g = Fresh::new(x.len(), x.is_narrow());
+                let sums = norm.sums_gated(dy.get(), x.get(), &mask, g.get());
+                (g.into(), Arc::new(sums))
             }
             dy => {
-                let dy = dy.written();
+                let dy = dy.written().like(x.is_narrow());
                 let needed = norm.is_of_batch() || self.learns.contains(&true);
-                let sums = if needed { norm.sums(&dy, &x) } else { NormSums::default() };
+                let sums = if needed { norm.sums(dy.get(), x.get()) } else { NormSums::default() };
                 (dy, Arc::new(sums))
             }
         };

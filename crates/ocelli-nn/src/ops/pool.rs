@@ -3,6 +3,7 @@
 use ocelli_kernels::pool::{self, Divisor, PoolShape};
 
 use crate::memory::Buffer;
+use crate::numbers::Fresh;
 use crate::{Error, Feature, Pass, Result};
 
 fn output(shape: &PoolShape) -> [usize; 4] {
@@ -13,12 +14,17 @@ fn output(shape: &PoolShape) -> [usize; 4] {
 /// The largest value of each window.
 pub(crate) fn max_pool(x: &Feature, shape: PoolShape, pass: &mut Pass) -> Result<Feature> {
     let input = pass.node(x)?;
-    let mut y = Buffer::new(shape.y_len());
-    let mut taps = if input.is_some() { vec![0; y.len()] } else { Vec::new() };
-    pool::max_forward(&shape, x.values(), &mut y, input.map(|_| &mut taps[..]));
+    let x = x.numbers();
+    let mut y = Fresh::new(shape.y_len(), x.is_narrow());
+    let mut taps = if input.is_some() { vec![0; shape.y_len()] } else { Vec::new() };
+    pool::max_forward(&shape, x.get(), y.get(), input.map(|_| &mut taps[..]));
+    let narrow = x.is_narrow();
     let backward = input.map(|input| {
-        pass.backward_of(move |dy, gradients| {
-            gradients.add(input, shape.x_len(), |dx| pool::max_backward(&shape, dy, &taps, dx));
+        pass.backward_from(move |dy, gradients| {
+            let dy = dy.written().like(narrow);
+            gradients.add_floats(input, shape.x_len(), |dx| {
+                pool::max_backward(&shape, dy.get(), &taps, dx);
+            });
             Ok(())
         })
     });
@@ -52,11 +58,11 @@ pub(crate) fn global_average_pool(path: &str, x: &Feature, pass: &mut Pass) -> R
     };
     let pixels = height * width;
     let mut y = Buffer::new(batch * channels);
-    pool::global_average_forward(batch, pixels, channels, x.values(), &mut y);
-    let len = x.values().len();
+    pool::global_average_forward(batch, pixels, channels, x.numbers().get(), &mut y);
+    let len = x.len();
     let backward = pass.node(x)?.map(|input| {
         pass.backward_of(move |dy, gradients| {
-            gradients.add(input, len, |dx| {
+            gradients.add_floats(input, len, |dx| {
                 pool::global_average_backward(batch, pixels, channels, dy, dx);
             });
             Ok(())

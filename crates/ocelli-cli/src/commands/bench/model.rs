@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use clap::{Args, ValueEnum};
 use ocelli::core::{Batch, Targets};
 use ocelli::infer::{Engine, Workspace};
-use ocelli::nn::{Classifier, OpTime, Pass, cross_entropy, images, record};
+use ocelli::nn::{Classifier, OpTime, Pass, Precision, cross_entropy, images, record};
 use ocelli::train::{Optimizer, OptimizerConfig};
 
 use super::{Subject, measure, milliseconds, peer};
-use crate::flags::precision;
+use crate::flags::PrecisionFlags;
 use crate::output;
 use crate::tables::table;
 
@@ -30,9 +30,8 @@ pub struct ModelBench {
     /// Steps to measure
     #[arg(long, default_value_t = 5, value_name = "N")]
     steps: usize,
-    /// Train with every convolution as it is defined, without Winograd
-    #[arg(long, conflicts_with = "peer")]
-    precise: bool,
+    #[command(flatten)]
+    precision: PrecisionFlags,
     /// Print what each operation takes, too
     #[arg(long)]
     profile: bool,
@@ -91,7 +90,13 @@ impl ModelBench {
         );
         let all = || std::thread::available_parallelism().map_or(1, usize::from);
         let threads = threads.unwrap_or_else(all);
-        let work = peer::Work { model, batch_size, image_size, steps: self.steps, threads };
+        let precision = self.precision.get();
+        anyhow::ensure!(
+            precision != Some(Precision::Precise),
+            "--precise has no counterpart elsewhere: leave it or --peer out"
+        );
+        let bf16 = precision == Some(Precision::Mixed);
+        let work = peer::Work { model, batch_size, image_size, steps: self.steps, threads, bf16 };
         let Self { python, peers: scripts, rounds, .. } = self;
         peer::run(&work, &peer::Peer { name, python, scripts, rounds })
     }
@@ -104,7 +109,8 @@ impl ModelBench {
         let times = measure(self.steps, |step| {
             let mut batch = self.batch(size);
             let start = Instant::now();
-            let pass = Pass::train(0, step as u64).with_precision(precision(self.precise));
+            let precision = self.precision.get().unwrap_or_default();
+            let pass = Pass::train(0, step as u64).with_precision(precision);
             let mut pass = if self.profile { pass.timed() } else { pass };
             let logits = model.logits(&images(&mut batch)?, &mut pass)?;
             let forward = start.elapsed();

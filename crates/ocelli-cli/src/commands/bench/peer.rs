@@ -18,6 +18,8 @@ pub struct Work {
     pub image_size: Option<usize>,
     pub steps: usize,
     pub threads: usize,
+    /// In mixed precision.
+    pub bf16: bool,
 }
 
 /// Who else can do it.
@@ -71,8 +73,12 @@ pub fn run(work: &Work, peer: &Peer) -> anyhow::Result<()> {
         "{} is not there: run this in the folder of ocelli's sources, or name its benches/peers with --peers",
         script.display()
     );
-    let compared: &[[&str; 4]] =
-        if peer.name == Name::Pytorch { &[TRAINING, MEMORY, ANSWERS] } else { &[ANSWERS] };
+    let compared: &[[&str; 4]] = match (peer.name, work.bf16) {
+        (Name::Pytorch, true) => &[TRAINING, MEMORY],
+        (Name::Pytorch, false) => &[TRAINING, MEMORY, ANSWERS],
+        (_, true) => anyhow::bail!("--bf16 is compared in training, with --peer pytorch"),
+        (_, false) => &[ANSWERS],
+    };
     let (mut rows, mut ratios) = (Vec::new(), vec![Vec::new(); compared.len()]);
     for round in 1..=peer.rounds {
         let mut parts: Vec<&str> = compared.iter().map(|[part, ..]| *part).collect();
@@ -107,6 +113,9 @@ pub fn run(work: &Work, peer: &Peer) -> anyhow::Result<()> {
 fn own(work: &Work, what: &str) -> anyhow::Result<Value> {
     let mut command = Command::new(std::env::current_exe().context("where this program is")?);
     command.args(["bench", "model", &work.model, "--json", "--only", what]);
+    if work.bf16 {
+        command.arg("--bf16");
+    }
     answer(command, work)
 }
 
@@ -115,6 +124,7 @@ impl Peer {
         let mut command = Command::new(&self.python);
         command.arg(script).args(["--warmup", "2", "--model", &work.model]);
         match self.name {
+            Name::Pytorch if work.bf16 => _ = command.args(["--precision", "bf16"]),
             Name::Pytorch => {}
             Name::Onnxruntime => _ = command.args(["--runtime", "onnxruntime"]),
             Name::Openvino => _ = command.args(["--runtime", "openvino"]),

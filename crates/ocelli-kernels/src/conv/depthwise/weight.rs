@@ -10,6 +10,7 @@ use super::vectors::{Vectors, filled};
 use super::window::{Image, NO_PIXELS, Pixels, ROWS, Window};
 use super::{COMPUTED, Depthwise, first_source, has_tiles};
 use crate::Scratch;
+use crate::bf16::Floats;
 use crate::conv::dense::Operands;
 use crate::conv::grid::{Grid, Pass};
 use crate::conv::output::InputGradient;
@@ -101,7 +102,7 @@ pub(in crate::conv) fn backward_weight(
     let kernels = kernels.filter(|_| tiled);
     // The images of x are aligned alike wherever that matters; what is computed is aligned.
     let vectors = match x {
-        Source::Plain(x) => Vectors::new(x.as_ptr(), lanes(isa), channels),
+        Source::Plain(Floats::F32(x)) => Vectors::new(x.as_ptr(), lanes(isa), channels),
         _ => Vectors::new(std::ptr::null(), lanes(isa), channels),
     };
     let len = vectors.count() * grid.taps() * lanes(isa);

@@ -192,7 +192,7 @@ impl Winograd {
                     Prefetch::new(first, For::Reading, steps),
                     Prefetch::new(second, For::Reading, steps),
                     // The first panel's outputs need them.
-                    Prefetch::new(target, For::Writing, steps / 2),
+                    Prefetch::new(&*target, For::Writing, steps / 2),
                 ];
                 let target = SharedMut::new(target);
                 for (i, panel) in operands.weights.chunks_exact(self.panel.len()).enumerate() {

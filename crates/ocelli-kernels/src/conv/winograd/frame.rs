@@ -244,7 +244,7 @@ impl Frame {
                 fold_line(from, shape.padding.left, SQUARE[2 * half], pairs);
             }
         });
-        Source::Plain(to)
+        Source::from(&*to)
     }
 }
 

@@ -2,6 +2,7 @@
 //! which would wait for it.
 
 use super::memory::LINE;
+use crate::bf16::{Floats, either};
 
 /// What is fetched for.
 #[derive(Clone, Copy, Debug)]
@@ -21,9 +22,12 @@ pub(super) struct Prefetch {
 
 impl Prefetch {
     /// All of `memory` in so many steps.
-    pub fn new(memory: &[f32], purpose: For, steps: usize) -> Self {
-        let lines = memory.len().div_ceil(LINE);
-        Self { next: memory.as_ptr(), lines, per_step: lines.div_ceil(steps.max(1)), purpose }
+    pub fn new<'a>(memory: impl Into<Floats<'a>>, purpose: For, steps: usize) -> Self {
+        either!(Floats, memory.into(), memory => {
+            let lines = size_of_val(memory).div_ceil(LINE * size_of::<f32>());
+            let next = memory.as_ptr().cast();
+            Self { next, lines, per_step: lines.div_ceil(steps.max(1)), purpose }
+        })
     }
 
     #[inline(always)]

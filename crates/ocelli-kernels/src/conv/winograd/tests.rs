@@ -42,8 +42,8 @@ fn passes(shape: &ConvShape, isa: Isa, schedule: Schedule) -> [Vec<f32>; 3] {
     let rows = shape.y_len() / shape.out_channels;
     let gradient = after.gradient(rows, &after.sums(&dy, &dy), false);
     let computed = [
-        Source::Normed { x: &x, norm: &before },
-        Source::Gradient { g: &dy, x: &dy, gradient: &gradient },
+        Source::Normed { x: (&x).into(), norm: &before },
+        Source::Gradient { g: (&dy).into(), x: (&dy).into(), gradient: &gradient },
     ];
     let written = computed.map(|source| {
         let mut values = vec![f32::NAN; source.len()];
@@ -249,5 +249,5 @@ fn packed(plan: &Winograd, w: &[f32]) -> Vec<f32> {
 }
 
 fn output(values: &mut [f32], channels: usize) -> Output<'_> {
-    Output::new(values, channels, Summing::Nothing, &mut [])
+    Output::new(values.into(), channels, Summing::Nothing, &mut [])
 }
