@@ -8,8 +8,8 @@ use ocelli_nn::layers::{
     Conv2d, ConvConfig, ConvNormAct, DropPath, Dropout, Linear, Pad, SqueezeExcite,
 };
 use ocelli_nn::{
-    Activation, Block, Classifier, Error, Feature, ParamStore, Pass, Result, Tensor, cross_entropy,
-    record,
+    Activation, Block, Classifier, Error, Feature, Param, ParamStore, Pass, Precision, Result, Tensor,
+    cross_entropy, record,
 };
 
 /// A small network with one of everything, smooth where finite differences look.
@@ -115,6 +115,32 @@ fn gradients_through_a_network_are_finite_differences() {
     for cheats in [false, true] {
         let network = Small { cheats, ..Small::new(3).unwrap() };
         check_gradients(&network);
+    }
+}
+
+#[test]
+fn mixed_precision_is_the_same_but_for_its_rounding() {
+    for cheats in [false, true] {
+        let network = Small { cheats, ..Small::new(3).unwrap() };
+        let run = |precision| {
+            let mut pass = Pass::train(7, 0).with_precision(precision).with_taps();
+            let loss = loss_in(&network, &mut pass);
+            let stem = pass.take_taps()["stem"].values().to_vec();
+            let gradients = pass.backward(&loss).unwrap();
+            let of = |param: &Param| gradients.get(param).unwrap().to_vec();
+            let all: Vec<_> = network.params.trainable().iter().map(of).collect();
+            (scalar(&loss), stem, all)
+        };
+        let (loss, stem, gradients) = run(Precision::Precise);
+        let (mixed_loss, mixed_stem, mixed) = run(Precision::Mixed);
+        assert!((loss - mixed_loss).abs() < 0.02 * loss, "{loss} {mixed_loss}");
+        // Computed from bf16, by a norm that was not asked to round.
+        assert_ne!(stem, mixed_stem);
+        for ((param, a), b) in network.params.trainable().iter().zip(gradients).zip(mixed) {
+            let dot = |x: &[f32], y: &[f32]| -> f32 { x.iter().zip(y).map(|(x, y)| x * y).sum() };
+            let (norms, same) = (dot(&a, &a).sqrt() * dot(&b, &b).sqrt(), dot(&a, &b));
+            assert!(same >= 0.98 * norms, "{}: {same} of {norms}", param.name());
+        }
     }
 }
 
