@@ -28,6 +28,7 @@ impl Bf16 {
     }
 
     /// Its bits.
+    #[inline(always)]
     pub fn bits(self) -> u16 {
         self.0
     }

@@ -4,6 +4,7 @@
 //! that nobody needs if the convolution normalises what it reads, block by block, in memory that stays in the
 //! cache. The same on the way back, for the gradient that the norm would write.
 
+use crate::bf16::{Bf16, Floats};
 use crate::norm::{Norm, NormGradient};
 use std::ops::Range;
 
@@ -131,6 +132,16 @@ impl<'a> Source<'a> {
         let memory = &mut memory[..self.len()];
         self.write(memory);
         memory
+    }
+
+    /// Whole pixels of it, rounded to bf16.
+    pub(crate) fn load(&self, range: Range<usize>, to: &mut [Bf16]) {
+        if let Self::Plain(values) = *self {
+            return Floats::from(&values[range]).copy_to(to.into());
+        }
+        let mut values = vec![0.0; range.len()];
+        self.compute(range, &mut values);
+        Floats::from(&values).copy_to(to.into());
     }
 
     fn compute(&self, range: Range<usize>, to: &mut [f32]) {
