@@ -39,6 +39,12 @@ impl Bf16 {
         // SAFETY: as above.
         unsafe { std::slice::from_raw_parts_mut(memory.as_mut_ptr().cast(), 2 * memory.len()) }
     }
+
+    /// Its bits.
+    #[inline(always)]
+    pub fn bits(self) -> u16 {
+        self.0
+    }
 }
 
 /// What kernels read and write: f32 or [`Bf16`].

@@ -74,6 +74,14 @@ pub(crate) fn detected() -> Isa {
     Isa::Portable
 }
 
+/// Whether products of bf16 are computed by Intel's AMX: CPU and kernel allow it, and the limit is not below AVX-512.
+pub fn amx() -> bool {
+    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+    return current() >= Isa::Avx512 && crate::tiles::allowed();
+    #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
+    false
+}
+
 /// Compiles a function for each [`Isa`] and calls the one of [`current`].
 ///
 /// Generic parameters stand in square brackets and must be inferable from the arguments; what the body

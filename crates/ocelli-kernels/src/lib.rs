@@ -19,6 +19,7 @@ mod scratch;
 mod simd;
 mod source;
 pub mod testing;
+mod tiles;
 mod workers;
 
 pub use bf16::{Bf16, Floats, FloatsMut};

@@ -16,12 +16,15 @@ pub enum Algorithm {
     FoldedWinograd,
     /// Channel by channel.
     Depthwise,
+    /// As it is defined, by products of bf16 whose sums are f32: what is read is rounded to 8 bits first. By AMX,
+    /// where the CPU [has it](crate::isa::amx).
+    Mixed,
 }
 
 impl Algorithm {
     /// All of them.
-    pub const ALL: [Self; 4] =
-        [Self::Direct, Self::Winograd, Self::FoldedWinograd, Self::Depthwise];
+    pub const ALL: [Self; 5] =
+        [Self::Direct, Self::Winograd, Self::FoldedWinograd, Self::Depthwise, Self::Mixed];
 
     /// Whether it can compute a convolution of this shape.
     pub fn serves(self, shape: &ConvShape) -> bool {
@@ -29,6 +32,7 @@ impl Algorithm {
             Self::Direct => true,
             Self::Winograd => shape.stride == [1, 1] && winograd::serves(shape),
             Self::FoldedWinograd => shape.stride == [2, 2] && winograd::serves(shape),
+            Self::Mixed => !Self::Depthwise.serves(shape),
             Self::Depthwise => {
                 shape.groups > 1 && [shape.in_channels, shape.out_channels] == [shape.groups; 2]
             }

@@ -10,6 +10,7 @@ mod dense;
 mod depthwise;
 mod epilogue;
 mod grid;
+mod mixed;
 mod output;
 mod passes;
 mod patches;
@@ -27,6 +28,7 @@ use crate::isa::{self, Isa};
 use crate::{Padding, ShapeError};
 use dense::Dense;
 use depthwise::Depthwise;
+use mixed::Mixed;
 use winograd::{WeightGradient, Winograd};
 
 /// What packed weights are for.
@@ -93,6 +95,7 @@ type Key = (Isa, Algorithm, ConvShape);
 enum Kernel {
     Dense { forward: Dense, backward: Dense },
     Depthwise { forward: Depthwise, backward: Depthwise },
+    Mixed { forward: Mixed, backward: Mixed },
     // One of them boxed, so that the variants are of similar size.
     Winograd { forward: Winograd, backward: Box<Winograd>, weight: WeightGradient },
     Stem { forward: Winograd, backward: Dense, weight: WeightGradient },
@@ -114,7 +117,8 @@ impl Conv {
     /// # Errors
     /// If the shape does not pass [`ConvShape::check`].
     pub fn plan_mixed(shape: ConvShape) -> Result<Conv, ShapeError> {
-        Self::plan_as(shape, Algorithm::fastest(&shape))
+        let tiles = isa::amx() && Algorithm::Mixed.serves(&shape);
+        Self::plan_as(shape, if tiles { Algorithm::Mixed } else { Algorithm::fastest(&shape) })
     }
 
     /// Plans a convolution by a given algorithm.
@@ -145,6 +149,10 @@ impl Conv {
             Algorithm::Depthwise => Kernel::Depthwise {
                 forward: Depthwise::forward(&shape, isa),
                 backward: Depthwise::backward_input(&shape, isa),
+            },
+            Algorithm::Mixed => Kernel::Mixed {
+                forward: Mixed::forward(&shape, isa),
+                backward: Mixed::backward_input(&shape, isa),
             },
         };
         Ok(Conv { shape, isa, algorithm, kernel })
@@ -197,6 +205,12 @@ impl Conv {
             (Kernel::Depthwise { backward, .. }, Form::BackwardInput) => {
                 backward.pack(&self.shape, w, data)
             }
+            (Kernel::Mixed { forward, .. }, Form::Forward) => {
+                forward.pack(*form, &self.shape, w, data)
+            }
+            (Kernel::Mixed { backward, .. }, Form::BackwardInput) => {
+                backward.pack(*form, &self.shape, w, data)
+            }
             (Kernel::Winograd { forward, .. } | Kernel::Stem { forward, .. }, Form::Forward) => {
                 forward.pack(w, data)
             }
@@ -214,7 +228,11 @@ impl Conv {
         let shape = match form {
             Form::Forward => ConvShape {
                 stride: [1, 1],
-                dilation: [1, 1],
+                // Taps without distance are packed as one there.
+                dilation: match self.algorithm {
+                    Algorithm::Mixed => self.shape.dilation,
+                    _ => [1, 1],
+                },
                 padding: Padding::default(),
                 ..any_image
             },

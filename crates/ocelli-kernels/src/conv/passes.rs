@@ -2,6 +2,7 @@
 
 use super::dense::{Dense, Operands};
 use super::depthwise::{self, Depthwise};
+use super::mixed::Mixed;
 use super::output::{Output, Summing};
 use super::winograd::Winograd;
 use super::{Conv, Epilogue, Form, Kernel, Packed, weight};
@@ -13,6 +14,7 @@ use crate::{Scratch, Source};
 enum Runner<'a> {
     Dense(&'a Dense),
     Depthwise(&'a Depthwise),
+    Mixed(&'a Mixed),
     Winograd(&'a Winograd),
 }
 
@@ -28,6 +30,7 @@ impl Runner<'_> {
         let blocks = match self {
             Self::Dense(dense) => dense.blocks(),
             Self::Depthwise(depthwise) => Some(depthwise.blocks(&operands.source)),
+            Self::Mixed(mixed) => Some(mixed.blocks()),
             Self::Winograd(winograd) => winograd.written_blocks(),
         };
         if blocks.is_none() && matches!(values, FloatsMut::Bf16(_)) {
@@ -42,6 +45,7 @@ impl Runner<'_> {
         match self {
             Self::Dense(dense) => dense.run(operands, &output, scratch),
             Self::Depthwise(depthwise) => depthwise.run(operands, &output, scratch),
+            Self::Mixed(mixed) => mixed.run(operands, &output, scratch),
             Self::Winograd(winograd) => winograd.run(operands, &output, scratch),
         }
         parts
@@ -107,6 +111,7 @@ impl Conv {
         let kernel = match &self.kernel {
             Kernel::Dense { forward, .. } => Runner::Dense(forward),
             Kernel::Depthwise { forward, .. } => Runner::Depthwise(forward),
+            Kernel::Mixed { forward, .. } => Runner::Mixed(forward),
             Kernel::Winograd { forward, .. } | Kernel::Stem { forward, .. } => {
                 Runner::Winograd(forward)
             }
@@ -151,6 +156,7 @@ impl Conv {
                 Runner::Dense(backward)
             }
             Kernel::Depthwise { backward, .. } => Runner::Depthwise(backward),
+            Kernel::Mixed { backward, .. } => Runner::Mixed(backward),
             Kernel::Winograd { backward, .. } => Runner::Winograd(backward),
         };
         let parts =
@@ -178,7 +184,7 @@ impl Conv {
         let [x, dy] = self.check_sources(x.into(), dy.into());
         assert_eq!(dw.len(), self.shape.w_len(), "length of dw for {:?}", self.shape);
         match &self.kernel {
-            Kernel::Dense { .. } => {
+            Kernel::Dense { .. } | Kernel::Mixed { .. } => {
                 weight::backward_weight(&self.shape, self.isa, [x, dy], dw, None, scratch)
             }
             Kernel::Depthwise { .. } => {

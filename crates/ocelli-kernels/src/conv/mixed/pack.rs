@@ -1,0 +1,120 @@
+//! Weights as tiles of bf16, in the order in which they are read.
+
+use super::super::grid::Grid;
+use super::super::{ConvShape, Form};
+use super::Mixed;
+use super::lines::Run;
+use crate::bf16::Bf16;
+use crate::isa::multiversion;
+use crate::tiles::{DEPTH, SIDE, Words, transpose, words};
+
+/// Where weights `[O, kH, kW, I]` are read from.
+struct Reader<'a> {
+    w: &'a [f32],
+    form: Form,
+    kernel: [usize; 2],
+    /// Channels of the source and of the target in a group.
+    group: [usize; 2],
+}
+
+impl Mixed {
+    /// Per phase and group panels of 32 outputs: for each run and each 32 of its values two tiles, filled up with
+    /// zeros. The first tile begins a cache line; how many values lie before it, the last value says. `packed` is
+    /// empty or was packed before.
+    pub fn pack(&self, form: Form, shape: &ConvShape, w: &[f32], packed: &mut Vec<f32>) {
+        const LINE: usize = 16;
+        let panels = self.groups * self.group[1].div_ceil(DEPTH);
+        let len: usize = self.parts().map(|(_, runs)| panels * self.panel_len(runs)).sum();
+        packed.resize(len + LINE, 0.0);
+        let start = packed.as_ptr().align_offset(LINE * size_of::<f32>()).min(LINE - 1);
+        let packed = words(packed);
+        packed[len + LINE - 1] = start as u32;
+        let reader = Reader { w, form, kernel: shape.kernel, group: self.group };
+        let (mut tiles, _) =
+            packed[start..start + len].as_chunks_mut::<SIDE>().0.as_chunks_mut::<SIDE>();
+        for (grid, runs) in self.parts() {
+            for group in 0..self.groups {
+                for first in (0..self.group[1]).step_by(DEPTH) {
+                    for run in runs {
+                        for chunk in 0..self.chunks(run) {
+                            let (two, after) = std::mem::take(&mut tiles).split_at_mut(2);
+                            tiles = after;
+                            for (tile, first) in two.iter_mut().zip([first, first + SIDE]) {
+                                *tile = reader.tile(grid, run, group, chunk * DEPTH, first);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Reader<'_> {
+    /// The weights of some values of a run, from `value` on, with the outputs of a group from `first` on.
+    fn tile(&self, grid: &Grid, run: &Run, group: usize, value: usize, first: usize) -> Words {
+        let [inputs, outputs] = self.group;
+        let taps = self.kernel[0] * self.kernel[1];
+        let row = grid.rows.taps[run.row].index * self.kernel[1];
+        let columns = &grid.columns.taps[run.columns.clone()];
+        let count = SIDE.min(outputs.saturating_sub(first));
+        let depth = DEPTH.min(run.columns.len() * inputs - value);
+        let mut tile = [[0; SIDE]; SIDE];
+        match self.form {
+            _ if count == 0 => tile,
+            // The values of a run, one output's weights for them, stand side by side.
+            Form::Forward => {
+                let stride = taps * inputs;
+                let start =
+                    (group * outputs + first) * stride + (row + columns[0].index) * inputs + value;
+                narrow_rows(&self.w[start..], stride, [count, depth], &mut tile);
+                transpose(&tile)
+            }
+            // Here those of all outputs for one value do.
+            Form::BackwardInput => {
+                let weights = |value: usize| {
+                    let tap = row + columns[value / inputs].index;
+                    let start = ((group * inputs + value % inputs) * taps + tap) * outputs + first;
+                    &self.w[start..start + count]
+                };
+                for (pair, words) in (0..depth).step_by(2).zip(&mut tile) {
+                    let even = weights(value + pair);
+                    let odd = if pair + 1 < depth { weights(value + pair + 1) } else { &[] };
+                    interleave(even, odd, words);
+                }
+                tile
+            }
+        }
+    }
+}
+
+multiversion! {
+    /// So many rows of so many values, `stride` apart, as words.
+    fn narrow_rows(w: &[f32], stride: usize, size: [usize; 2], to: &mut Words) {
+        let [count, depth] = size;
+        for (row, words) in to.iter_mut().take(count).enumerate() {
+            let mut values = [0.0; DEPTH];
+            values[..depth].copy_from_slice(&w[row * stride..][..depth]);
+            for (word, pair) in words.iter_mut().zip(values.as_chunks::<2>().0) {
+                *word = both(pair[0], pair[1]);
+            }
+        }
+    }
+}
+
+multiversion! {
+    /// Words of values from two rows. The second may be empty.
+    fn interleave(even: &[f32], odd: &[f32], to: &mut [u32; SIDE]) {
+        let mut rows = [[0.0; SIDE]; 2];
+        rows[0][..even.len()].copy_from_slice(even);
+        rows[1][..odd.len()].copy_from_slice(odd);
+        for ((word, &even), &odd) in to.iter_mut().zip(&rows[0]).zip(&rows[1]) {
+            *word = both(even, odd);
+        }
+    }
+}
+
+#[inline(always)]
+fn both(first: f32, second: f32) -> u32 {
+    u32::from(Bf16::new(first).bits()) | u32::from(Bf16::new(second).bits()) << 16
+}

@@ -1,0 +1,175 @@
+//! Products of tiles of bf16 with sums in f32: what Intel's AMX computes, and a plain twin for all other CPUs.
+//!
+//! A tile is 16 rows of 64 bytes. One of the left operand holds 16 rows of 32 values; one of the right 32 rows of
+//! 16 values, two of them interleaved in each of its own rows; one of sums 16 rows of 16 f32.
+
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+mod amx;
+mod plain;
+mod transpose;
+
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+pub(crate) use amx::allowed;
+pub(crate) use transpose::transpose;
+
+/// Rows of a tile, and columns of a tile of sums.
+pub(crate) const SIDE: usize = 16;
+/// Values of the left operand's rows, and of the right one's columns, in a tile.
+pub(crate) const DEPTH: usize = 32;
+/// Bytes of a row of a tile, and of a tile.
+pub(crate) const ROW: usize = 64;
+pub(crate) const TILE: usize = SIDE * ROW;
+
+/// The words of a tile: pairs of bf16.
+pub(crate) type Words = [[u32; SIDE]; SIDE];
+
+/// One or two tiles of the left operand, below each other, times one or two of the right, beside each other, summed
+/// up over runs of tiles.
+#[repr(C)]
+pub(crate) struct Job {
+    /// The operands.
+    pub a: *const u8,
+    pub b: *const u8,
+    /// Where a run begins in either, in bytes: from `runs` on until `end`.
+    pub runs: *const [usize; 2],
+    pub end: *const [usize; 2],
+    /// Tiles of a run.
+    pub chunks: usize,
+    /// Bytes from one row of a tile to the next, from one tile of a run to the next, and to the second tile; 0 where
+    /// there is none.
+    pub a_row: usize,
+    pub a_step: usize,
+    pub a_next: usize,
+    pub b_row: usize,
+    pub b_step: usize,
+    pub b_next: usize,
+    /// Where the sums of either tile of the left operand go; those of the second tile of the right one lie behind those
+    /// of the first, in the same rows.
+    pub c: [*mut f32; 2],
+    /// Bytes from one row of them to the next.
+    pub c_row: [usize; 2],
+    /// Whether they are added to what stands there.
+    pub accumulate: bool,
+}
+
+/// The tile registers of this thread, or their twin, ready to be used until this is dropped.
+pub(crate) struct Tiles {
+    amx: bool,
+    /// They are of one thread.
+    only_here: std::marker::PhantomData<*const ()>,
+}
+
+impl Tiles {
+    /// With `amx`, [`isa::amx`](crate::isa::amx) must have said that it is there.
+    pub fn new(amx: bool) -> Self {
+        #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+        if amx {
+            assert!(allowed(), "AMX is not there");
+            // SAFETY: it is.
+            unsafe { amx::configure() }
+        }
+        Self { amx, only_here: std::marker::PhantomData }
+    }
+
+    /// Runs a job.
+    ///
+    /// # Safety
+    /// Its pointers must be valid for what it says, and nobody else may use the sums.
+    #[inline]
+    pub unsafe fn run(&self, job: &Job) {
+        #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+        if self.amx {
+            // SAFETY: the caller's promise; the registers are configured.
+            return unsafe { amx::run(job) };
+        }
+        // SAFETY: the caller's promise.
+        unsafe { plain::run(job) }
+    }
+}
+
+impl Drop for Tiles {
+    fn drop(&mut self) {
+        #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+        if self.amx {
+            // SAFETY: they were configured.
+            unsafe { amx::release() }
+        }
+    }
+}
+
+/// f32 as the bits of twice as many bf16, in pairs.
+pub(crate) fn words(memory: &mut [f32]) -> &mut [u32] {
+    // SAFETY: both are plain bits, of which any are valid, of the same size and alignment.
+    unsafe { std::slice::from_raw_parts_mut(memory.as_mut_ptr().cast(), memory.len()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bf16::Bf16;
+    use crate::isa;
+    use crate::testing::{fill, relative_error};
+
+    /// Two runs of three tiles each, by tiles that are or are not there.
+    fn product(amx: bool, [two_a, two_b]: [bool; 2], accumulate: bool) -> (Vec<f32>, Vec<f64>) {
+        const RUNS: usize = 2;
+        const CHUNKS: usize = 3;
+        const K: usize = CHUNKS * DEPTH;
+        let narrow = |seed| -> Vec<Bf16> {
+            fill(RUNS * K * DEPTH, seed).into_iter().map(Bf16::new).collect()
+        };
+        // Of a, the rows of a run are K long; of b, each tile is a piece.
+        let (a, b) = (narrow(1), narrow(2));
+        let mut c = fill(DEPTH * DEPTH, 3);
+        let runs = [0, 1].map(|run| [run * K * DEPTH * 2, run * CHUNKS * 2 * TILE]);
+        let mut expected: Vec<f64> = c.iter().map(|&c| f64::from(c)).collect();
+        for m in 0..if two_a { DEPTH } else { SIDE } {
+            for n in 0..if two_b { DEPTH } else { SIDE } {
+                let terms = (0..RUNS * K).map(|k| {
+                    let (run, chunk, pair) = (k / K, k % K / DEPTH, k % DEPTH / 2);
+                    let tile = (run * CHUNKS + chunk) * 2 + n / SIDE;
+                    let b = b[(tile * SIDE + pair) * DEPTH + n % SIDE * 2 + k % 2];
+                    f64::from(a[(run * DEPTH + m) * K + k % K].to_f32()) * f64::from(b.to_f32())
+                });
+                let before = if accumulate { expected[m * DEPTH + n] } else { 0.0 };
+                expected[m * DEPTH + n] = before + terms.sum::<f64>();
+            }
+        }
+        let start = c.as_mut_ptr();
+        let job = Job {
+            a: a.as_ptr().cast(),
+            b: b.as_ptr().cast(),
+            runs: runs.as_ptr(),
+            end: runs.as_ptr_range().end,
+            chunks: CHUNKS,
+            a_row: K * 2,
+            a_step: ROW,
+            a_next: if two_a { SIDE * K * 2 } else { 0 },
+            b_row: ROW,
+            b_step: 2 * TILE,
+            b_next: if two_b { TILE } else { 0 },
+            c: [start, start.wrapping_add(SIDE * DEPTH)],
+            c_row: [DEPTH * 4; 2],
+            accumulate,
+        };
+        // SAFETY: all that it points to is there.
+        unsafe { Tiles::new(amx).run(&job) };
+        (c, expected)
+    }
+
+    #[test]
+    fn products_are_those_of_matrices() {
+        for amx in [false, true] {
+            if amx && !isa::amx() {
+                eprintln!("skipped: there is no AMX");
+                continue;
+            }
+            for tiles in [[false, false], [false, true], [true, false], [true, true]] {
+                for accumulate in [false, true] {
+                    let (got, expected) = product(amx, tiles, accumulate);
+                    assert!(relative_error(&got, &expected) < 1e-6, "{amx} {tiles:?} {accumulate}");
+                }
+            }
+        }
+    }
+}
