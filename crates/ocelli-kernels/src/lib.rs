@@ -11,6 +11,7 @@ pub mod layout;
 pub mod loss;
 mod math;
 pub mod norm;
+mod output;
 mod padding;
 pub mod peak;
 pub mod pool;

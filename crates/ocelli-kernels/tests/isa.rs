@@ -46,7 +46,7 @@ fn pools_losses_and_activations() -> Vec<f32> {
     let mut taps = vec![0; shape.y_len()];
     let [mut dx, mut grad, mut gelu] = [(); 3].map(|()| vec![0.0; x.len()]);
     pool::max_forward(&shape, &x, &mut y, Some(&mut taps));
-    pool::max_backward(&shape, &y, &taps, &mut dx);
+    pool::max_backward(&shape, &y, &taps, None, &mut dx);
     activation::forward(Activation::Gelu, &x, &mut gelu);
     let labels = vec![7; x.len() / CHANNELS];
     let options = CrossEntropy { label_smoothing: 0.1, class_weights: None };

@@ -126,7 +126,7 @@ fn pools() {
         if case["kind"] == "max" {
             let mut taps = vec![0; shape.y_len()];
             pool::max_forward(&shape, &x, &mut y, Some(&mut taps));
-            pool::max_backward(&shape, &dy, &taps, &mut dx);
+            pool::max_backward(&shape, &dy, &taps, None, &mut dx);
         } else {
             pool::average_forward(&shape, divisor, &x, &mut y);
             pool::average_backward(&shape, divisor, &dy, &mut dx);

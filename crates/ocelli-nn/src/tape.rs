@@ -139,9 +139,14 @@ impl Gradients {
 
     /// The same for one that can write in either width: it is asked for the node's.
     pub fn add_floats(&mut self, index: usize, len: usize, write: impl FnOnce(FloatsMut<'_>)) {
-        let mut gradient = Fresh::new(len, self.slots[index].narrow);
+        let mut gradient = self.fresh(index, len);
         write(gradient.get());
         self.add_values(index, gradient.into());
+    }
+
+    /// Memory for a gradient of a node.
+    pub fn fresh(&self, index: usize, len: usize) -> Fresh {
+        Fresh::new(len, self.slots[index].narrow)
     }
 
     /// Adds values that others may read too.

@@ -33,6 +33,23 @@ impl Values {
         }
     }
 
+    /// The norm that they are, if it is one of the batch: its way back will want sums of their gradient.
+    pub fn norm(&self) -> Option<(Numbers, Arc<Norm>)> {
+        match self {
+            Self::Normed { x, norm } if norm.is_of_batch() => Some((x.clone(), norm.clone())),
+            _ => None,
+        }
+    }
+
+    /// A gradient with such sums, if there are any.
+    pub fn gradient(dy: Fresh, sums: Option<NormSums>) -> Self {
+        let dy = Numbers::from(dy);
+        match sums.map(Arc::new) {
+            Some(sums) => Self::Summed { dy, sums },
+            None => Self::Written(dy),
+        }
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         match self {

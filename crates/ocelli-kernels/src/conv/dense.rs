@@ -6,7 +6,7 @@
 //! first gathered into one row.
 
 use super::grid::{Grid, Pass};
-use super::output::Output;
+use crate::output::Output;
 use super::patches::Points;
 use super::{ConvShape, Epilogue, Form};
 use crate::Scratch;

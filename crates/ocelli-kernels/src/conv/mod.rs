@@ -11,7 +11,6 @@ mod depthwise;
 mod epilogue;
 mod grid;
 mod mixed;
-mod output;
 mod passes;
 mod patches;
 mod shape;

@@ -3,7 +3,7 @@
 use super::dense::{Dense, Operands};
 use super::depthwise::{self, Depthwise};
 use super::mixed::Mixed;
-use super::output::{Output, Summing};
+use crate::output::{Output, Summing};
 use super::winograd::Winograd;
 use super::{Conv, Epilogue, Form, Kernel, Packed, weight};
 use crate::bf16::{Floats, FloatsMut};
@@ -258,9 +258,7 @@ impl Conv {
 
     /// The sums for the gradients of a norm of x, if one makes the convolution's input.
     fn summing<'a>(&self, norm: Option<(&'a Norm, Floats<'a>)>) -> Summing<'a> {
-        let Some((norm, x)) = norm else { return Summing::Nothing };
-        Source::Normed { x, norm }.check(self.shape.x_len(), self.shape.in_channels, "the norm");
-        Summing::Gradient { norm, x }
+        Summing::of(norm, self.shape.x_len(), self.shape.in_channels)
     }
 
     fn check_sources<'a>(&self, x: Source<'a>, dy: Source<'a>) -> [Source<'a>; 2] {

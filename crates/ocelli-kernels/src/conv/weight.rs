@@ -5,7 +5,7 @@
 
 use super::dense::{Dense, Operands};
 use super::grid::Pass;
-use super::output::InputGradient;
+use crate::output::InputGradient;
 use super::patches::Points;
 use super::{ConvShape, Epilogue};
 use crate::Scratch;

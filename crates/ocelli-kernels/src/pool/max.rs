@@ -5,7 +5,13 @@ use super::axis::Axis;
 use crate::bf16::{Element, Floats, FloatsMut, either};
 use crate::isa::multiversion;
 use crate::lanes::{load, narrow, store, widen, widths};
+use crate::norm::{Norm, NormSums};
+use crate::output::{Output, Summing};
+use crate::register::even_pieces;
+use crate::source::Source;
+use crate::workers::SharedMut;
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// One image and its windows.
 #[derive(Clone, Copy)]
@@ -15,79 +21,137 @@ struct Image {
     channels: usize,
 }
 
+/// Output rows that are pooled together: the input rows that they share are computed once.
+const ROWS: usize = 4;
+/// Input rows whose gradient is computed together.
+const INPUT_ROWS: usize = 8;
+
 /// y = the maximum of each window; NaN wins.
 ///
 /// `taps`, shaped like y, receives the position of the winner in its window, `ky * kernel width + kx`:
 /// the first one among equals.
 ///
 /// # Panics
-/// When the shape is invalid, a slice has another length than it says, or x and y are of two widths.
+/// When the shape is invalid, a slice has another length than it says, or taps are wanted of windows with more than
+/// 65536 positions.
 pub fn max_forward<'a, 'b>(
     shape: &PoolShape,
-    x: impl Into<Floats<'a>>,
+    x: impl Into<Source<'a>>,
     y: impl Into<FloatsMut<'b>>,
-    taps: Option<&mut [u32]>,
+    taps: Option<&mut [u16]>,
 ) {
-    either!(Floats, x.into(), x => forward(shape, x, Element::written(y.into()), taps));
+    either!(FloatsMut, y.into(), y => forward(shape, x.into(), y, taps));
 }
 
-fn forward<T: Element>(shape: &PoolShape, x: &[T], y: &mut [T], taps: Option<&mut [u32]>) {
+fn forward<T: Element>(
+    shape: &PoolShape,
+    x: Source<'_>,
+    y: &mut [T],
+    taps: Option<&mut [u16]>,
+) {
     let [rows, columns] = shape.axes();
-    assert_eq!(x.len(), shape.x_len(), "max pool: length of x");
+    x.check(shape.x_len(), shape.channels, "x of a max pool");
     assert_eq!(y.len(), shape.y_len(), "max pool: length of y");
     if y.is_empty() {
         return;
     }
     let image = Image { rows, columns, channels: shape.channels };
-    let row_len = columns.output * shape.channels;
-    let image_len = shape.height * shape.width * shape.channels;
-    let x_of = |row: usize| &x[row / rows.output * image_len..][..image_len];
-    match taps {
-        Some(taps) => {
-            assert_eq!(taps.len(), y.len(), "max pool: length of taps");
-            let both = y.par_chunks_mut(row_len).zip(taps.par_chunks_mut(row_len));
-            both.enumerate()
-                .for_each(|(i, (y, taps))| max_row(image, x_of(i), i % rows.output, y, taps));
-        }
-        None => y
-            .par_chunks_mut(row_len)
-            .enumerate()
-            .for_each(|(i, y)| max_row(image, x_of(i), i % rows.output, y, &mut [])),
-    }
+    let (row_len, line) = (columns.output * shape.channels, shape.width * shape.channels);
+    let all = y.len() / row_len;
+    // What some rows of an image read.
+    let read = |group: &Range<usize>| {
+        let (first, last) = (group.start % rows.output, (group.end - 1) % rows.output);
+        let image = group.start / rows.output * shape.height;
+        (image + rows.inputs(first).start) * line..(image + rows.inputs(last).end) * line
+    };
+    let groups = (0..all / rows.output)
+        .flat_map(|image| even_pieces(0..rows.output, ROWS).map(move |rows| (image, rows)))
+        .map(|(image, group)| image * rows.output + group.start..image * rows.output + group.end);
+    let groups: Vec<_> = groups.collect();
+    let memory = groups.iter().map(|group| x.memory(read(group).len())).max().unwrap_or(0);
+    let taps = taps.map(|taps| {
+        assert_eq!(taps.len(), y.len(), "max pool: length of taps");
+        assert!(rows.kernel * columns.kernel <= 1 << 16, "max pool: a window too large for taps");
+        SharedMut::new(taps)
+    });
+    let y = SharedMut::new(y);
+    groups.into_par_iter().for_each_init(
+        || vec![0.0; memory],
+        |memory, group| {
+            let x = x.view(read(&group), memory);
+            let image_start = group.start / rows.output * shape.height * line;
+            for row in group {
+                let at = row * row_len;
+                // SAFETY: every row is in one group, so nobody else writes it.
+                let (y, taps) = unsafe {
+                    let taps = taps.map_or(&mut [][..], |taps| {
+                        std::slice::from_raw_parts_mut(taps.range(at, row_len), row_len)
+                    });
+                    (std::slice::from_raw_parts_mut(y.range(at, row_len), row_len), taps)
+                };
+                let inputs = rows.inputs(row % rows.output);
+                let (first, last) = (image_start + inputs.start * line, image_start + inputs.end * line);
+                max_row(image, x.get(first..last), row % rows.output, y, taps);
+            }
+        },
+    );
 }
 
-/// dx: each output's gradient goes to the input that won; overlapping windows add up.
+/// dx: each output's gradient goes to the input that won; overlapping windows add up. Where the input is a norm of
+/// something, also gives the sums that the norm's gradients are made of, taken while dx is in the cache.
 ///
 /// # Panics
-/// As [`max_forward`].
+/// As [`max_forward`], and if the norm or its input is not of the shape of x.
 pub fn max_backward<'a, 'b>(
     shape: &PoolShape,
     dy: impl Into<Floats<'a>>,
-    taps: &[u32],
+    taps: &[u16],
+    norm: Option<(&Norm, Floats<'_>)>,
     dx: impl Into<FloatsMut<'b>>,
-) {
-    either!(Floats, dy.into(), dy => backward(shape, dy, taps, Element::written(dx.into())));
+) -> Option<NormSums> {
+    either!(Floats, dy.into(), dy => backward(shape, dy, taps, norm, dx.into()))
 }
 
-fn backward<T: Element>(shape: &PoolShape, dy: &[T], taps: &[u32], dx: &mut [T]) {
-    let [rows, columns] = shape.axes();
+fn backward<T: Element>(
+    shape: &PoolShape,
+    dy: &[T],
+    taps: &[u16],
+    norm: Option<(&Norm, Floats<'_>)>,
+    dx: FloatsMut<'_>,
+) -> Option<NormSums> {
+    let ([rows, columns], channels) = (shape.axes(), shape.channels);
     assert_eq!(dy.len(), shape.y_len(), "max pool: length of dy");
     assert_eq!(taps.len(), shape.y_len(), "max pool: length of taps");
     assert_eq!(dx.len(), shape.x_len(), "max pool: length of dx");
-    if dx.is_empty() {
-        return;
-    }
-    let image = Image { rows, columns, channels: shape.channels };
-    let y_len = rows.output * columns.output * shape.channels;
-    dx.par_chunks_mut(shape.width * shape.channels).enumerate().for_each(|(i, dx)| {
-        let at = i / shape.height * y_len;
-        pull_row(image, &dy[at..][..y_len], &taps[at..][..y_len], i % shape.height, dx);
-    });
+    let summing = Summing::of(norm, shape.x_len(), channels);
+    let image = Image { rows, columns, channels };
+    let (y_len, line) = (rows.output * columns.output * channels, shape.width * channels);
+    let blocks: Vec<_> = (0..shape.batch)
+        .flat_map(|image| even_pieces(0..shape.height, INPUT_ROWS).map(move |rows| (image, rows)))
+        .filter(|_| !dx.is_empty())
+        .collect();
+    let mut parts = vec![0.0; blocks.len() * summing.part_len(channels)];
+    let output = Output::new(dx, channels, summing, &mut parts);
+    let memory = output.memory(INPUT_ROWS.min(shape.height) * line);
+    blocks.into_par_iter().enumerate().for_each_init(
+        || vec![0.0; memory],
+        |memory, (index, (n, block))| {
+            let (dy, taps) = (&dy[n * y_len..][..y_len], &taps[n * y_len..][..y_len]);
+            let start = n * shape.height;
+            let pixels = (start + block.start) * line..(start + block.end) * line;
+            output.block(index, pixels, memory, |dx| {
+                for (row, dx) in block.zip(dx.chunks_exact_mut(line)) {
+                    pull_row(image, dy, taps, row, dx);
+                }
+            });
+        },
+    );
+    norm.map(|_| NormSums::of_parts(&parts, channels))
 }
 
 multiversion! {
-    /// Output row `oy`; `taps` empty where nobody wants them.
-    fn max_row[T: Element](image: Image, x: &[T], oy: usize, y: &mut [T], taps: &mut [u32]) {
+    /// Output row `oy` of the input rows that it reads; `taps` empty where nobody wants them.
+    fn max_row[T: Element](image: Image, x: &[f32], oy: usize, y: &mut [T], taps: &mut [u16]) {
         let channels = image.channels;
         for (ox, y) in y.chunks_exact_mut(channels).enumerate() {
             let window = Window { image, oy, ox };
@@ -95,7 +159,7 @@ multiversion! {
             macro_rules! columns {
                 ($n:literal, $from:expr, $to:expr) => {
                     for at in ($from..$to).step_by($n) {
-                        let (best, tap) = window.max::<$n, T>(x, at);
+                        let (best, tap) = window.max::<$n>(x, at);
                         narrow(y, at, best);
                         if !taps.is_empty() {
                             store(taps, at, tap);
@@ -117,17 +181,17 @@ struct Window {
 impl Window {
     /// Maximum and winner of channels `at..at + N`.
     #[inline(always)]
-    fn max<const N: usize, T: Element>(&self, x: &[T], at: usize) -> ([f32; N], [u32; N]) {
+    fn max<const N: usize>(&self, x: &[f32], at: usize) -> ([f32; N], [u16; N]) {
         let Image { rows, columns, channels } = self.image;
         let (ys, xs) = (rows.inputs(self.oy), columns.inputs(self.ox));
         let name =
-            |iy, ix| (rows.tap(self.oy, iy) * columns.kernel + columns.tap(self.ox, ix)) as u32;
+            |iy, ix| (rows.tap(self.oy, iy) * columns.kernel + columns.tap(self.ox, ix)) as u16;
         let mut best = [f32::NEG_INFINITY; N];
         let mut winner = [name(ys.start, xs.start); N];
-        for iy in ys {
+        for (row, iy) in ys.enumerate() {
             for ix in xs.clone() {
                 let tap = name(iy, ix);
-                let v = widen::<N, T>(x, (iy * columns.size + ix) * channels + at);
+                let v = load::<N, f32>(x, (row * columns.size + ix) * channels + at);
                 for l in 0..N {
                     let wins = (v[l] > best[l]) | v[l].is_nan();
                     best[l] = if wins { v[l] } else { best[l] };
@@ -141,7 +205,7 @@ impl Window {
 
 multiversion! {
     /// Input row `iy` of dx.
-    fn pull_row[T: Element](image: Image, dy: &[T], taps: &[u32], iy: usize, dx: &mut [T]) {
+    fn pull_row[T: Element](image: Image, dy: &[T], taps: &[u16], iy: usize, dx: &mut [f32]) {
         let Image { rows, columns, channels } = image;
         let oys = rows.outputs(iy);
         for (ix, dx) in dx.chunks_exact_mut(channels).enumerate() {
@@ -153,14 +217,14 @@ multiversion! {
                         for oy in oys.clone() {
                             for ox in oxs.clone() {
                                 let here = (oy * columns.output + ox) * channels + at;
-                                let tap = (rows.tap(oy, iy) * columns.kernel + columns.tap(ox, ix)) as u32;
-                                let (g, won) = (widen::<$n, T>(dy, here), load::<$n, u32>(taps, here));
+                                let tap = (rows.tap(oy, iy) * columns.kernel + columns.tap(ox, ix)) as u16;
+                                let (g, won) = (widen::<$n, T>(dy, here), load::<$n, u16>(taps, here));
                                 for l in 0..$n {
                                     sum[l] += if won[l] == tap { g[l] } else { 0.0 };
                                 }
                             }
                         }
-                        narrow(dx, at, sum);
+                        store(dx, at, sum);
                     }
                 };
             }

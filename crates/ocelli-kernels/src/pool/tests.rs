@@ -94,14 +94,14 @@ fn max_pooling_matches_its_definition() {
     for s in shapes() {
         s.check().unwrap();
         let (x, dy) = (distinct(s.x_len()), fill(s.y_len(), 2));
-        let (mut y, mut taps) = (vec![f32::NAN; s.y_len()], vec![u32::MAX; s.y_len()]);
+        let (mut y, mut taps) = (vec![f32::NAN; s.y_len()], vec![u16::MAX; s.y_len()]);
         max_forward(&s, &x, &mut y, Some(&mut taps));
         let mut without = vec![f32::NAN; s.y_len()];
         max_forward(&s, &x, &mut without, None);
         assert_eq!(y, without);
         assert_eq!(widen(&y), exact_max(&s, &widen(&x)), "{s:?}");
         let mut dx = vec![f32::NAN; s.x_len()];
-        max_backward(&s, &dy, &taps, &mut dx);
+        max_backward(&s, &dy, &taps, None, &mut dx);
         let error = gradient_error(&widen(&x), &dx, 60, |x| weighted(&exact_max(&s, x), &dy));
         assert!(error < 1e-5, "{s:?}: {error:e}");
     }
@@ -172,7 +172,7 @@ fn threads_do_not_change_a_bit() {
         let (mut y, mut taps) = (vec![0.0; s.y_len()], vec![0; s.y_len()]);
         max_forward(&s, &x, &mut y, Some(&mut taps));
         let (mut dx, mut mean) = (vec![0.0; s.x_len()], vec![0.0; s.y_len()]);
-        max_backward(&s, &dy, &taps, &mut dx);
+        max_backward(&s, &dy, &taps, None, &mut dx);
         average_forward(&s, Divisor::Padded, &x, &mut mean);
         (y, taps, dx, mean)
     };

@@ -184,11 +184,8 @@ impl Way {
     /// The gradient of the input; adds that of the weight on the way, if it learns.
     fn input_gradient(&self, dy: &Values, gradients: &mut Gradients) -> Result<Values> {
         let packed = self.filters.packed(&self.plan, Form::BackwardInput)?;
-        // The norm that makes the input will want sums of this gradient.
-        let norm = match &self.x {
-            Values::Normed { x, norm } if norm.is_of_batch() => Some((&**norm, x.get())),
-            _ => None,
-        };
+        let norm = self.x.norm();
+        let norm = norm.as_ref().map(|(x, norm)| (&**norm, x.get()));
         let (mut dx, mut sums, dy) = (Fresh::new(self.x.len(), self.x.is_narrow()), None, dy.source());
         if self.learns {
             gradients.add_param(&self.filters.weight, |dw| {
@@ -201,9 +198,6 @@ impl Way {
                 self.plan.backward_input_sums(dy, &packed, norm, dx.get(), scratch)
             });
         }
-        Ok(match sums.map(Arc::new) {
-            Some(sums) => Values::Summed { dy: dx.into(), sums },
-            None => dx.into(),
-        })
+        Ok(Values::gradient(dx, sums))
     }
 }

@@ -4,6 +4,7 @@ use ocelli_kernels::pool::{self, Divisor, PoolShape};
 
 use crate::memory::Buffer;
 use crate::numbers::Fresh;
+use crate::values::Values;
 use crate::{Error, Feature, Pass, Result};
 
 fn output(shape: &PoolShape) -> [usize; 4] {
@@ -14,17 +15,17 @@ fn output(shape: &PoolShape) -> [usize; 4] {
 /// The largest value of each window.
 pub(crate) fn max_pool(x: &Feature, shape: PoolShape, pass: &mut Pass) -> Result<Feature> {
     let input = pass.node(x)?;
-    let x = x.numbers();
-    let mut y = Fresh::new(shape.y_len(), x.is_narrow());
+    let mut y = Fresh::new(shape.y_len(), pass.narrows(&output(&shape)));
     let mut taps = if input.is_some() { vec![0; shape.y_len()] } else { Vec::new() };
-    pool::max_forward(&shape, x.get(), y.get(), input.map(|_| &mut taps[..]));
-    let narrow = x.is_narrow();
+    pool::max_forward(&shape, x.source(), y.get(), input.map(|_| &mut taps[..]));
+    // Kept for the sums that a norm will want of its gradient; numbers are not needed.
+    let x = x.kept().norm();
     let backward = input.map(|input| {
         pass.backward_from(move |dy, gradients| {
-            let dy = dy.written().like(narrow);
-            gradients.add_floats(input, shape.x_len(), |dx| {
-                pool::max_backward(&shape, dy.get(), &taps, dx);
-            });
+            let (dy, norm) = (dy.written(), x.as_ref().map(|(x, norm)| (&**norm, x.get())));
+            let mut dx = gradients.fresh(input, shape.x_len());
+            let sums = pool::max_backward(&shape, dy.get(), &taps, norm, dx.get());
+            gradients.add_values(input, Values::gradient(dx, sums));
             Ok(())
         })
     });

@@ -199,7 +199,9 @@ impl Work {
         let (mut y, mut dx) = (vec![0.0; dy.len()], vec![0.0; x.len()]);
         let mut taps = vec![0; dy.len()];
         let forward = time(budget, || pool::max_forward(shape, &x, &mut y, Some(&mut taps)));
-        let backward = time(budget, || pool::max_backward(shape, &dy, &taps, &mut dx));
+        let backward = time(budget, || {
+            pool::max_backward(shape, &dy, &taps, None, &mut dx);
+        });
         let passes = [("forward", forward), ("backward", backward)];
         let PoolShape { kernel, stride, channels, height, width, .. } = *shape;
         let text =

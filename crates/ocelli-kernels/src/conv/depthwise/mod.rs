@@ -18,7 +18,7 @@ pub(super) use weight::{Also, backward_weight, blocks};
 use super::ConvShape;
 use super::dense::Operands;
 use super::grid::{Axis, Grid, Pass};
-use super::output::Output;
+use crate::output::Output;
 use crate::Scratch;
 use crate::isa::Isa;
 use crate::register::{even_pieces, lanes};

@@ -13,7 +13,7 @@ use crate::Scratch;
 use crate::bf16::Floats;
 use crate::conv::dense::Operands;
 use crate::conv::grid::{Grid, Pass};
-use crate::conv::output::InputGradient;
+use crate::output::InputGradient;
 use crate::conv::{ConvShape, Epilogue};
 use crate::isa::Isa;
 use crate::register::lanes;

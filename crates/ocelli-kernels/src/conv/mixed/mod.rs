@@ -11,7 +11,7 @@ mod lines;
 mod pack;
 use super::dense::Operands;
 use super::grid::{Grid, Pass};
-use super::output::Output;
+use crate::output::Output;
 use super::{ConvShape, Epilogue};
 use crate::Scratch;
 use crate::bf16::Bf16;

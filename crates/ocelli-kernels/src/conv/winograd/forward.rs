@@ -9,7 +9,7 @@ use super::prefetch::{For, Prefetch};
 use super::tiles::{Block, Tiling};
 use crate::Scratch;
 use crate::conv::dense::Operands;
-use crate::conv::output::Output;
+use crate::output::Output;
 use crate::conv::{ConvShape, Epilogue, Form};
 use crate::isa::Isa;
 use crate::register::{Rows, Tile, even_pieces, lanes, rows_kernels};

@@ -4,7 +4,7 @@ use super::{WeightGradient, Winograd};
 use crate::activation::Activation;
 use crate::conv::Epilogue;
 use crate::conv::dense::Operands;
-use crate::conv::output::{Output, Summing};
+use crate::output::{Output, Summing};
 use crate::isa::{Isa, detected};
 use crate::norm::{Moments, Norm};
 use crate::testing::{

@@ -8,6 +8,7 @@
 use crate::bf16::{Bf16, Floats, FloatsMut, either};
 use crate::isa;
 use crate::norm::{Moments, Norm};
+use crate::source::Source;
 use crate::simd::{Vector, for_each_isa};
 use crate::workers::SharedMut;
 use rayon::prelude::*;
@@ -18,7 +19,7 @@ const STREAMED: usize = 32 << 20;
 
 /// What is summed up of the results.
 #[derive(Clone, Copy)]
-pub(super) enum Summing<'a> {
+pub(crate) enum Summing<'a> {
     Nothing,
     /// For their mean and variance.
     Moments,
@@ -30,7 +31,7 @@ pub(super) enum Summing<'a> {
 }
 
 /// The results of a pass, written block by block.
-pub(super) struct Output<'a> {
+pub(crate) struct Output<'a> {
     values: Values<'a>,
     len: usize,
     channels: usize,
@@ -46,7 +47,7 @@ enum Values<'a> {
 }
 
 /// The input gradient, to be computed by `pass` along with the weight gradient, from what that reads of dy.
-pub(super) struct InputGradient<'a, P> {
+pub(crate) struct InputGradient<'a, P> {
     pub pass: &'a P,
     pub weights: &'a [f32],
     pub output: &'a Output<'a>,
@@ -60,7 +61,17 @@ impl<P> Clone for InputGradient<'_, P> {
 
 impl<P> Copy for InputGradient<'_, P> {}
 
-impl Summing<'_> {
+impl<'a> Summing<'a> {
+    /// For the gradients of a norm of x, if one makes what the results are the gradient of.
+    ///
+    /// # Panics
+    /// If it is of another shape.
+    pub fn of(norm: Option<(&'a Norm, Floats<'a>)>, len: usize, channels: usize) -> Self {
+        let Some((norm, x)) = norm else { return Self::Nothing };
+        Source::Normed { x, norm }.check(len, channels, "the norm");
+        Self::Gradient { norm, x }
+    }
+
     /// Length of the sums of a block.
     pub fn part_len(&self, channels: usize) -> usize {
         match self {
