@@ -341,14 +341,17 @@ fn the_number_of_threads_changes_no_bit() {
         ConvShape { height: 40, width: 33, ..depthwise_shape(48, 5, 2) },
         ConvShape { height: 40, width: 33, ..depthwise_shape(48, 9, 1) },
     ];
-    for shape in shapes {
-        let conv = Conv::plan(shape).unwrap();
+    let fastest = shapes.map(|shape| Conv::plan(shape).unwrap());
+    let mixed = shapes.map(|shape| Conv::plan_as(shape, Algorithm::Mixed)).into_iter().flatten();
+    for conv in fastest.into_iter().chain(mixed) {
+        let shape = *conv.shape();
         let data = Data::new(&shape);
         let one = with_threads(1, || run(&conv, &data, &mut Scratch::new()));
         for threads in [2, 3] {
             assert!(
                 one == with_threads(threads, || run(&conv, &data, &mut Scratch::new())),
-                "{threads}: {shape:?}"
+                "{threads}: {shape:?} by {:?}",
+                conv.algorithm()
             );
         }
     }
@@ -356,10 +359,12 @@ fn the_number_of_threads_changes_no_bit() {
 
 #[test]
 fn packed_weights_serve_every_batch_and_image_size() {
-    for stride in [[1, 1], [2, 2]] {
-        let small = Conv::plan(ConvShape { stride, ..BASE }).unwrap();
-        let large =
-            Conv::plan(ConvShape { stride, batch: 7, height: 40, width: 31, ..BASE }).unwrap();
+    let cases = [[1, 1], [2, 2]]
+        .map(|stride| [Algorithm::Direct, Algorithm::Mixed].map(|algorithm| (stride, algorithm)));
+    for (stride, algorithm) in cases.into_iter().flatten() {
+        let plan = |shape| Conv::plan_as(ConvShape { stride, ..shape }, algorithm).unwrap();
+        let (small, large) =
+            (plan(BASE), plan(ConvShape { batch: 7, height: 40, width: 31, ..BASE }));
         let data = Data::new(large.shape());
         for form in [Form::Forward, Form::BackwardInput] {
             assert!(large.accepts(&small.pack(form, &data.w)));

@@ -4,9 +4,10 @@
 
 mod definition;
 
-use definition::wrong;
+use definition::{Data, Passes, run, wrong};
 use ocelli_kernels::isa::{Isa, limit};
-use ocelli_kernels::{ConvShape, Padding};
+use ocelli_kernels::testing::{relative_error, widen};
+use ocelli_kernels::{Algorithm, Conv, ConvShape, Padding, Scratch};
 
 const SHAPE: ConvShape = ConvShape {
     batch: 2,
@@ -21,24 +22,42 @@ const SHAPE: ConvShape = ConvShape {
     groups: 1,
 };
 
+/// That products of bf16 are the same but for the order of their sums, whoever computes them.
+#[track_caller]
+fn agree(got: &Passes, other: &Passes) {
+    for (got, other) in [(&got.y, &other.y), (&got.dx, &other.dx), (&got.dw, &other.dw)] {
+        assert!(relative_error(got, &widen(other)) < 1e-5);
+    }
+}
+
 #[test]
 fn every_instruction_set_follows_the_definition() {
+    let mut before: Option<Vec<Passes>> = None;
     for isa in [Isa::Portable, Isa::Avx2, Isa::Avx512] {
         if limit(isa) != isa {
             eprintln!("skipped: this CPU has no {isa:?}");
             continue;
         }
+        let mut mixed = vec![];
         for stride in [[1, 1], [2, 2]] {
-            for shape in [
+            let shapes = [
                 ConvShape { stride, ..SHAPE },
                 ConvShape { stride, kernel: [1, 1], padding: Padding::default(), ..SHAPE },
                 ConvShape { stride, in_channels: 3, kernel: [7, 7], ..SHAPE },
                 ConvShape { stride, out_channels: 45, groups: 45, ..SHAPE },
                 ConvShape { stride, in_channels: 40, out_channels: 72, groups: 2, ..SHAPE },
-            ] {
+            ];
+            for shape in shapes {
                 let wrong = wrong(shape);
                 assert!(wrong.is_empty(), "{isa:?}: {wrong:?} for {shape:?}");
+                if let Ok(conv) = Conv::plan_as(shape, Algorithm::Mixed) {
+                    mixed.push(run(&conv, &Data::new(&shape), &mut Scratch::new()));
+                }
             }
         }
+        for (got, other) in mixed.iter().zip(before.iter().flatten()) {
+            agree(got, other);
+        }
+        before = Some(mixed);
     }
 }

@@ -94,7 +94,7 @@ type Key = (Isa, Algorithm, ConvShape);
 enum Kernel {
     Dense { forward: Dense, backward: Dense },
     Depthwise { forward: Depthwise, backward: Depthwise },
-    Mixed { forward: Mixed, backward: Mixed },
+    Mixed { forward: Mixed, backward: Mixed, weight: mixed::WeightGradient },
     // One of them boxed, so that the variants are of similar size.
     Winograd { forward: Winograd, backward: Box<Winograd>, weight: WeightGradient },
     Stem { forward: Winograd, backward: Dense, weight: WeightGradient },
@@ -152,6 +152,7 @@ impl Conv {
             Algorithm::Mixed => Kernel::Mixed {
                 forward: Mixed::forward(&shape, isa),
                 backward: Mixed::backward_input(&shape, isa),
+                weight: mixed::WeightGradient::new(&shape, isa),
             },
         };
         Ok(Conv { shape, isa, algorithm, kernel })

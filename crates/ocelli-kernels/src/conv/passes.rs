@@ -184,7 +184,8 @@ impl Conv {
         let [x, dy] = self.check_sources(x.into(), dy.into());
         assert_eq!(dw.len(), self.shape.w_len(), "length of dw for {:?}", self.shape);
         match &self.kernel {
-            Kernel::Dense { .. } | Kernel::Mixed { .. } => {
+            Kernel::Mixed { weight, .. } => weight.run(x, dy, dw, scratch),
+            Kernel::Dense { .. } => {
                 weight::backward_weight(&self.shape, self.isa, [x, dy], dw, None, scratch)
             }
             Kernel::Depthwise { .. } => {

@@ -9,6 +9,8 @@
 
 mod lines;
 mod pack;
+mod weight;
+
 use super::dense::Operands;
 use super::grid::{Grid, Pass};
 use crate::output::Output;
@@ -20,6 +22,7 @@ use crate::tiles::{DEPTH, Job, ROW, SIDE, TILE, Tiles};
 use crate::workers::{apart, count, share, split};
 use lines::{Block, Blocks, Lines, Run, runs};
 use std::ops::Range;
+pub(super) use weight::WeightGradient;
 
 /// Bytes of source and target in a block: they should stay in the second-level cache.
 const BYTES: usize = 1 << 20;
