@@ -14,7 +14,8 @@ macro_rules! widths {
         let (wide, half) = ($channels / 16 * 16, $channels / 8 * 8);
         $call!(16, 0, wide);
         $call!(8, wide, half);
-        $call!(1, half, $channels);
+        // Said to be few, so that the compiler does not make vectors of these, too.
+        $call!(1, half, half + $channels % 8);
     }};
 }
 pub(crate) use widths;

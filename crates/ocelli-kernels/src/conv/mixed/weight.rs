@@ -12,7 +12,7 @@ use super::super::grid::{Grid, Pass};
 use super::lines::{Block, Blocks, Lines, Run, runs};
 use super::{joined, most_rows};
 use crate::Scratch;
-use crate::bf16::{Bf16, halves};
+use crate::bf16::Bf16;
 use crate::isa::{self, Isa, multiversion};
 use crate::register::even_pieces;
 use crate::source::Source;
@@ -97,8 +97,8 @@ impl WeightGradient {
         let pieces = even_pieces(0..blocks.len(), self.slice);
         share(pieces.zip(sums.chunks_exact_mut(len)), memory, each, |(piece, sums), memory| {
             let [loaded, x_words, dy_lines, dy_tiles] = split(memory, lens);
-            let (loaded, x_words) = (halves(loaded), words(x_words));
-            let (dy_lines, dy_tiles) = (halves(dy_lines), words(dy_tiles));
+            let (loaded, x_words) = (Bf16::slice_mut(loaded), words(x_words));
+            let (dy_lines, dy_tiles) = (Bf16::slice_mut(dy_lines), words(dy_tiles));
             for at in piece.clone() {
                 let block = &blocks[at];
                 self.interleave_x(&x, block, loaded, x_words);
