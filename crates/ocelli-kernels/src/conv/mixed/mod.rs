@@ -9,6 +9,7 @@
 
 mod lines;
 mod pack;
+mod target;
 mod weight;
 
 use super::dense::Operands;
@@ -22,6 +23,7 @@ use crate::tiles::{DEPTH, Job, ROW, SIDE, TILE, Tiles};
 use crate::workers::{apart, count, share, split};
 use lines::{Block, Blocks, Lines, Run, runs};
 use std::ops::Range;
+use target::{Target, copy};
 pub(super) use weight::WeightGradient;
 
 /// Bytes of source and target in a block: they should stay in the second-level cache.
@@ -155,7 +157,6 @@ impl Mixed {
                         places: &places,
                         chunks,
                         weights: panel,
-                        // The channels that the source's group begins with, and the outputs that these are.
                         inputs: group * self.group[0],
                         outputs: group * self.group[1] + first
                             ..group * self.group[1] + self.group[1].min(first + DEPTH),
@@ -174,7 +175,8 @@ impl Mixed {
         loaded: &[Bf16],
         values: &mut [f32],
     ) {
-        let to = Target::new(self, panel, block);
+        let to =
+            Target::new(&self.pass, panel.grid, block, self.lines.pitch, panel.outputs.clone());
         let stride = self.lines.stride() * size_of::<Bf16>();
         let image_len = self.lines.image_len(block.rows.len());
         let count = panel.outputs.len();
@@ -213,7 +215,7 @@ impl Mixed {
                 unsafe { panel.tiles.run(&job) };
                 for (tile, rows) in aside.0.as_chunks::<SIDE>().0.iter().enumerate() {
                     if place[tile].is_none() {
-                        to.copy(start + tile * SIDE, image, rows, values);
+                        copy(&to, start + tile * SIDE, image, rows, values);
                     }
                 }
             }
@@ -237,71 +239,6 @@ struct Panel<'a> {
 /// Sums on their way to their pixels.
 #[repr(align(64))]
 struct Aside([[f32; DEPTH]; DEPTH]);
-
-/// Where the positions of a phase lie in a block of the target.
-struct Target {
-    /// Positions of an image, of a row, and points of a row.
-    positions: usize,
-    pitch: usize,
-    points: usize,
-    /// Values of an image; of what lies before the first point; from a point to the next in its column and in its row.
-    image: usize,
-    start: usize,
-    down: usize,
-    right: usize,
-    channels: usize,
-    columns: usize,
-}
-
-impl Target {
-    fn new(conv: &Mixed, panel: &Panel<'_>, block: &Block) -> Self {
-        let ([height, width, channels], grid) = (conv.pass.target, panel.grid);
-        let rows = block.rows.end.min(grid.rows.size).saturating_sub(block.rows.start);
-        let [down, right] = conv.pass.spread;
-        let points = grid.columns.size;
-        Self {
-            positions: rows.checked_sub(1).map_or(0, |last| last * conv.lines.pitch + points),
-            pitch: conv.lines.pitch,
-            points,
-            image: height * width * channels,
-            start: (grid.rows.first * width + grid.columns.first) * channels + panel.outputs.start,
-            down: down * width * channels,
-            right: right * channels,
-            channels,
-            columns: panel.outputs.len(),
-        }
-    }
-
-    /// Where the sums of a tile of positions go, if these are neighbouring pixels, and whole tiles of columns.
-    fn straight(&self, position: usize, image: usize) -> Option<usize> {
-        let (row, column) = (position / self.pitch, position % self.pitch);
-        let seamless = self.points == self.pitch && self.down == self.points * self.channels;
-        let fits = match seamless {
-            true => position + SIDE <= self.positions,
-            false => column + SIDE <= self.points && position + SIDE <= self.positions,
-        };
-        (fits && self.right == self.channels && self.columns.is_multiple_of(SIDE))
-            .then(|| image * self.image + self.start + row * self.down + column * self.right)
-    }
-
-    /// Copies the sums of positions that are points.
-    fn copy(&self, position: usize, image: usize, rows: &[[f32; DEPTH]], values: &mut [f32]) {
-        let (mut row, mut column) = (position / self.pitch, position % self.pitch);
-        for (_, sums) in (position..self.positions).zip(rows) {
-            if column < self.points {
-                let at = image * self.image + self.start + row * self.down + column * self.right;
-                match values[at..][..self.columns].as_mut_array::<DEPTH>() {
-                    Some(whole) => *whole = *sums,
-                    None => values[at..][..self.columns].copy_from_slice(&sums[..self.columns]),
-                }
-            }
-            column += 1;
-            if column == self.pitch {
-                (row, column) = (row + 1, 0);
-            }
-        }
-    }
-}
 
 /// The pixels of all images as those of one, where a point reads its own pixel alone.
 fn joined(mut pass: Pass) -> Pass {

@@ -40,7 +40,7 @@ impl Mixed {
                             let (two, after) = std::mem::take(&mut tiles).split_at_mut(2);
                             tiles = after;
                             for (tile, first) in two.iter_mut().zip([first, first + SIDE]) {
-                                *tile = reader.tile(grid, run, group, chunk * DEPTH, first);
+                                reader.tile(grid, run, [group, chunk * DEPTH, first], tile);
                             }
                         }
                     }
@@ -51,24 +51,24 @@ impl Mixed {
 }
 
 impl Reader<'_> {
-    /// The weights of some values of a run, from `value` on, with the outputs of a group from `first` on.
-    fn tile(&self, grid: &Grid, run: &Run, group: usize, value: usize, first: usize) -> Words {
+    /// The weights of a group for some values of a run, from `value` on, and the outputs from `first` on.
+    fn tile(&self, grid: &Grid, run: &Run, [group, value, first]: [usize; 3], tile: &mut Words) {
         let [inputs, outputs] = self.group;
         let taps = self.kernel[0] * self.kernel[1];
         let row = grid.rows.taps[run.row].index * self.kernel[1];
         let columns = &grid.columns.taps[run.columns.clone()];
         let count = SIDE.min(outputs.saturating_sub(first));
         let depth = DEPTH.min(run.columns.len() * inputs - value);
-        let mut tile = [[0; SIDE]; SIDE];
         match self.form {
-            _ if count == 0 => tile,
+            _ if count == 0 => *tile = [[0; SIDE]; SIDE],
             // The values of a run, one output's weights for them, stand side by side.
             Form::Forward => {
                 let stride = taps * inputs;
                 let start =
                     (group * outputs + first) * stride + (row + columns[0].index) * inputs + value;
-                narrow_rows(&self.w[start..], stride, [count, depth], &mut tile);
-                transpose(&tile)
+                let mut rows = [[0; SIDE]; SIDE];
+                narrow_rows(&self.w[start..], stride, [count, depth], &mut rows);
+                transpose(&rows, tile);
             }
             // Here those of all outputs for one value do.
             Form::BackwardInput => {
@@ -77,12 +77,10 @@ impl Reader<'_> {
                     let start = ((group * inputs + value % inputs) * taps + tap) * outputs + first;
                     &self.w[start..start + count]
                 };
-                for (pair, words) in (0..depth).step_by(2).zip(&mut tile) {
-                    let even = weights(value + pair);
-                    let odd = if pair + 1 < depth { weights(value + pair + 1) } else { &[] };
-                    interleave(even, odd, words);
+                for (pair, words) in (0..DEPTH).step_by(2).zip(tile) {
+                    let row = |at: usize| if at < depth { weights(value + at) } else { &[] };
+                    interleave(row(pair), row(pair + 1), words);
                 }
-                tile
             }
         }
     }
@@ -93,8 +91,11 @@ multiversion! {
     fn narrow_rows(w: &[f32], stride: usize, size: [usize; 2], to: &mut Words) {
         let [count, depth] = size;
         for (row, words) in to.iter_mut().take(count).enumerate() {
-            let mut values = [0.0; DEPTH];
-            values[..depth].copy_from_slice(&w[row * stride..][..depth]);
+            let (mut values, row) = ([0.0; DEPTH], &w[row * stride..][..depth]);
+            match row.as_array() {
+                Some(whole) => values = *whole,
+                None => values[..depth].copy_from_slice(row),
+            }
             for (word, pair) in words.iter_mut().zip(values.as_chunks::<2>().0) {
                 *word = both(pair[0], pair[1]);
             }
@@ -103,11 +104,15 @@ multiversion! {
 }
 
 multiversion! {
-    /// Words of values from two rows. The second may be empty.
+    /// Words of values from two rows. Those that a row lacks are zeros.
     fn interleave(even: &[f32], odd: &[f32], to: &mut [u32; SIDE]) {
         let mut rows = [[0.0; SIDE]; 2];
-        rows[0][..even.len()].copy_from_slice(even);
-        rows[1][..odd.len()].copy_from_slice(odd);
+        for (row, values) in rows.iter_mut().zip([even, odd]) {
+            match values.as_array() {
+                Some(whole) => *row = *whole,
+                None => row[..values.len()].copy_from_slice(values),
+            }
+        }
         for ((word, &even), &odd) in to.iter_mut().zip(&rows[0]).zip(&rows[1]) {
             *word = both(even, odd);
         }

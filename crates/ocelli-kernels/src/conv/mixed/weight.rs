@@ -159,6 +159,7 @@ impl WeightGradient {
         let ([height, width, channels], outputs) = (self.pass.target, self.group[1]);
         let tiles = to.as_chunks_mut::<SIDE>().0.as_chunks_mut::<SIDE>().0;
         let lines = &mut lines[..2 * half * channels];
+        let mut words = [[0; SIDE]; SIDE];
         for (index, image) in block.images.clone().enumerate() {
             let row_len = self.lines.pitch * channels;
             for (i, row) in block.rows.clone().enumerate() {
@@ -176,9 +177,9 @@ impl WeightGradient {
                         let first = tile * SIDE;
                         let at = chunk * SIDE * channels + group * outputs + first;
                         let rows = [&lines[at..], &lines[at + half * channels..]];
-                        let words = pairs(rows, channels, SIDE.min(outputs - first));
+                        pairs(rows, channels, SIDE.min(outputs - first), &mut words);
                         let place = (group * self.output_tiles() + tile) * images + index;
-                        tiles[place * (half / SIDE) + chunk] = transpose(&words);
+                        transpose(&words, &mut tiles[place * (half / SIDE) + chunk]);
                     }
                 }
             }
@@ -288,22 +289,24 @@ multiversion! {
 
 multiversion! {
     /// The words of some channels of 16 pixels and 16 others.
-    fn pairs(rows: [&[Bf16]; 2], channels: usize, count: usize) -> Words {
-        let mut words = [[0; SIDE]; SIDE];
-        for (i, words) in words.iter_mut().enumerate() {
-            let [first, second] = rows.map(|row| &row[i * channels..][..count]);
+    fn pairs(rows: [&[Bf16]; 2], channels: usize, count: usize, to: &mut Words) {
+        for (i, words) in to.iter_mut().enumerate() {
+            let first = &rows[0][i * channels..][..count];
+            let second = &rows[1][i * channels..][..count];
             match (first.as_array::<SIDE>(), second.as_array::<SIDE>()) {
                 (Some(first), Some(second)) => {
-                    *words = std::array::from_fn(|i| both(first[i], second[i]));
+                    for ((word, first), second) in words.iter_mut().zip(first).zip(second) {
+                        *word = both(*first, *second);
+                    }
                 }
                 _ => {
                     for ((word, first), second) in words.iter_mut().zip(first).zip(second) {
                         *word = both(*first, *second);
                     }
+                    words[count..].fill(0);
                 }
             }
         }
-        words
     }
 }
 
