@@ -5,6 +5,7 @@
 
 use crate::isa::multiversion;
 use rayon::prelude::*;
+use std::cell::RefCell;
 use std::ops::Range;
 
 /// The upper half of an f32: its sign, its exponent and 7 bits of its fraction.
@@ -47,15 +48,23 @@ impl Bf16 {
     }
 }
 
-/// What kernels read and write: f32 or [`Bf16`].
+/// What kernels read and write: f32 or [`Bf16`]. They compute in f32, piece by piece.
 pub(crate) trait Element: Copy + Send + Sync {
+    /// Whether values must be converted.
+    const NARROW: bool;
     fn new(value: f32) -> Self;
     fn value(self) -> f32;
     /// A slice to write that must be of this width.
     fn written(floats: FloatsMut<'_>) -> &mut [Self];
+    /// Lends the values as f32.
+    fn wide<R>(values: &[Self], read: impl FnOnce(&[f32]) -> R) -> R;
+    /// Rounds what `write` writes.
+    fn fill(values: &mut [Self], write: impl FnOnce(&mut [f32]));
 }
 
 impl Element for f32 {
+    const NARROW: bool = false;
+
     #[inline(always)]
     fn new(value: f32) -> Self {
         value
@@ -70,9 +79,19 @@ impl Element for f32 {
         let FloatsMut::F32(values) = floats else { panic!("values of two widths") };
         values
     }
+
+    fn wide<R>(values: &[Self], read: impl FnOnce(&[f32]) -> R) -> R {
+        read(values)
+    }
+
+    fn fill(values: &mut [Self], write: impl FnOnce(&mut [f32])) {
+        write(values);
+    }
 }
 
 impl Element for Bf16 {
+    const NARROW: bool = true;
+
     #[inline(always)]
     fn new(value: f32) -> Self {
         Self::new(value)
@@ -87,6 +106,36 @@ impl Element for Bf16 {
         let FloatsMut::Bf16(values) = floats else { panic!("values of two widths") };
         values
     }
+
+    fn wide<R>(values: &[Self], read: impl FnOnce(&[f32]) -> R) -> R {
+        with_memory(values.len(), |memory| {
+            widen(values, memory);
+            read(memory)
+        })
+    }
+
+    fn fill(values: &mut [Self], write: impl FnOnce(&mut [f32])) {
+        with_memory(values.len(), |memory| {
+            write(memory);
+            narrow(memory, values);
+        });
+    }
+}
+
+thread_local! {
+    /// Memory for converted pieces. Small, so that it stays in the cache.
+    static MEMORY: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Lends memory of this thread, with unspecified contents.
+fn with_memory<R>(len: usize, run: impl FnOnce(&mut [f32]) -> R) -> R {
+    let mut memory = MEMORY.with_borrow_mut(Vec::pop).unwrap_or_default();
+    if memory.len() < len {
+        memory.resize(len, 0.0);
+    }
+    let result = run(&mut memory[..len]);
+    MEMORY.with_borrow_mut(|free| free.push(memory));
+    result
 }
 
 /// Values of either width.

@@ -5,7 +5,6 @@
 //! compiler needs no proof that rows do not overlap; loops over N and R have constant bounds and become
 //! straight vector code.
 
-use crate::bf16::Element;
 use std::array;
 
 /// The widths in which a row is walked, widest first.
@@ -14,8 +13,7 @@ macro_rules! widths {
         let (wide, half) = ($channels / 16 * 16, $channels / 8 * 8);
         $call!(16, 0, wide);
         $call!(8, wide, half);
-        // Said to be few, so that the compiler does not make vectors of these, too.
-        $call!(1, half, half + $channels % 8);
+        $call!(1, half, $channels);
     }};
 }
 pub(crate) use widths;
@@ -27,25 +25,6 @@ pub(crate) fn load<const N: usize, T: Copy>(row: &[T], at: usize) -> [T; N] {
     match row[at..].first_chunk::<N>() {
         Some(lanes) => *lanes,
         None => unreachable!("a row is cut at multiples of N"),
-    }
-}
-
-/// Channels `at..at + N` of a row, as f32.
-#[inline(always)]
-pub(crate) fn widen<const N: usize, T: Element>(row: &[T], at: usize) -> [f32; N] {
-    let (lanes, mut wide) = (load::<N, T>(row, at), [0.0; N]);
-    for l in 0..N {
-        wide[l] = lanes[l].value();
-    }
-    wide
-}
-
-/// Writes channels `at..at + N` of a row, rounded.
-#[inline(always)]
-pub(crate) fn narrow<const N: usize, T: Element>(row: &mut [T], at: usize, lanes: [f32; N]) {
-    let row = &mut row[at..at + N];
-    for l in 0..N {
-        row[l] = T::new(lanes[l]);
     }
 }
 

@@ -8,8 +8,8 @@
 use crate::bf16::{Bf16, Floats, FloatsMut, either};
 use crate::isa;
 use crate::norm::{Moments, Norm};
-use crate::source::Source;
 use crate::simd::{Vector, for_each_isa};
+use crate::source::Source;
 use crate::workers::SharedMut;
 use rayon::prelude::*;
 use std::ops::Range;

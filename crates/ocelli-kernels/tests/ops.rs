@@ -2,12 +2,12 @@
 
 #![allow(clippy::unwrap_used)] // Helpers of tests are tests.
 
-use ocelli_kernels::{Floats, Padding};
 use ocelli_kernels::activation::{self, Activation};
 use ocelli_kernels::loss::{CrossEntropy, Targets, cross_entropy};
 use ocelli_kernels::norm::{Moments, Norm};
 use ocelli_kernels::pool::{self, Divisor, PoolShape};
 use ocelli_kernels::testing::relative_error;
+use ocelli_kernels::{Floats, Padding};
 use serde_json::Value;
 
 fn cases(part: &str) -> Vec<Value> {

@@ -6,11 +6,11 @@
 //! first gathered into one row.
 
 use super::grid::{Grid, Pass};
-use crate::output::Output;
 use super::patches::Points;
 use super::{ConvShape, Epilogue, Form};
 use crate::Scratch;
 use crate::isa::Isa;
+use crate::output::Output;
 use crate::register::{Dot, Tile, dot_kernels, even_pieces};
 use crate::source::{Source, View};
 use crate::workers::{SharedMut, apart, count, share, split};

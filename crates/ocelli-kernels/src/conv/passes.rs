@@ -3,11 +3,11 @@
 use super::dense::{Dense, Operands};
 use super::depthwise::{self, Depthwise};
 use super::mixed::Mixed;
-use crate::output::{Output, Summing};
 use super::winograd::Winograd;
 use super::{Conv, Epilogue, Form, Kernel, Packed, weight};
 use crate::bf16::{Floats, FloatsMut};
 use crate::norm::{Moments, Norm, NormSums};
+use crate::output::{Output, Summing};
 use crate::{Scratch, Source};
 
 /// What computes one pass.

@@ -5,11 +5,11 @@
 
 use super::dense::{Dense, Operands};
 use super::grid::Pass;
-use crate::output::InputGradient;
 use super::patches::Points;
 use super::{ConvShape, Epilogue};
 use crate::Scratch;
 use crate::isa::Isa;
+use crate::output::InputGradient;
 use crate::register::{Outer, Tile, lanes, outer_kernels};
 use crate::source::{Source, View};
 use crate::workers::{add_in_order, apart, count, share, split};

@@ -2,19 +2,19 @@
 
 use super::Norm;
 use super::add::Mask;
-use super::blocks::{Blocks, GROUP, by_rows};
+use super::blocks::{Blocks, GROUP, by_rows, piece};
 use super::clamp::{Clamp, Flag, Linear, Relu, Relu6};
 use crate::activation::Activation;
 use crate::bf16::Element;
 use crate::isa::multiversion;
-use crate::lanes::{load, narrow, rows as rows_of, rows_mut, store, widen, widths};
+use crate::lanes::{load, rows as rows_of, rows_mut, store, widths};
 use rayon::prelude::*;
 
 /// One block of rows of every operand; absent ones are empty.
-struct Block<'a, T, U> {
-    x: &'a [T],
-    residual: &'a [T],
-    y: &'a mut [U],
+struct Block<'a> {
+    x: &'a [f32],
+    residual: &'a [f32],
+    y: &'a mut [f32],
     mask: &'a mut [u32],
 }
 
@@ -26,6 +26,7 @@ pub(super) fn apply_add<T: Element>(
     y: &mut [T],
     mask: &mut Mask,
 ) {
+    let group = if T::NARROW { GROUP * blocks.channels } else { usize::MAX };
     (
         blocks.split(x),
         blocks.split(residual),
@@ -34,20 +35,19 @@ pub(super) fn apply_add<T: Element>(
     )
         .into_par_iter()
         .for_each(|(x, residual, y, mask)| {
-            let block = Block { x, residual, y, mask };
-            match norm.act {
-                Activation::Relu => add_block(Relu, norm, block),
-                Activation::Relu6 => add_block(Relu6, norm, block),
-                _ => add_block(Linear, norm, block),
+            let mut masks = mask.chunks_mut(if T::NARROW { blocks.channels } else { usize::MAX });
+            let pieces = x.chunks(group).zip(residual.chunks(group)).zip(y.chunks_mut(group));
+            for ((x, residual), y) in pieces {
+                let mask = masks.next().unwrap_or_default();
+                T::wide(x, |x| {
+                    T::wide(residual, |residual| {
+                        T::fill(y, |y| {
+                            add(norm, Block { x, residual, y, mask });
+                        })
+                    })
+                });
             }
         });
-}
-
-fn add_block<A: Clamp, T: Element>(act: A, norm: &Norm, block: Block<'_, T, T>) {
-    match block.mask.is_empty() {
-        true => apply_block(act, Flag::<true>, Flag::<false>, norm, block),
-        false => apply_block(act, Flag::<true>, Flag::<true>, norm, block),
-    }
 }
 
 /// Writes y = act(norm(x)).
@@ -57,7 +57,22 @@ pub(super) fn apply<T: Element, U: Element>(blocks: Blocks, norm: &Norm, x: &[T]
 
 /// Writes y of some rows.
 pub(super) fn rows<T: Element, U: Element>(norm: &Norm, x: &[T], y: &mut [U]) {
-    let block = Block { x, residual: &[], y, mask: &mut [] };
+    let piece = piece::<T, U>(norm.channels());
+    for (x, y) in x.chunks(piece).zip(y.chunks_mut(piece)) {
+        T::wide(x, |x| U::fill(y, |y| run(norm, Block { x, residual: &[], y, mask: &mut [] })));
+    }
+}
+
+fn add(norm: &Norm, block: Block<'_>) {
+    // A clamp has a mask.
+    match norm.act {
+        Activation::Relu => apply_block(Relu, Flag::<true>, Flag::<true>, norm, block),
+        Activation::Relu6 => apply_block(Relu6, Flag::<true>, Flag::<true>, norm, block),
+        _ => apply_block(Linear, Flag::<true>, Flag::<false>, norm, block),
+    }
+}
+
+fn run(norm: &Norm, block: Block<'_>) {
     let (add, keep) = (Flag::<false>, Flag::<false>);
     match norm.act {
         Activation::Relu => apply_block(Relu, add, keep, norm, block),
@@ -67,18 +82,18 @@ pub(super) fn rows<T: Element, U: Element>(norm: &Norm, x: &[T], y: &mut [U]) {
 }
 
 multiversion! {
-    fn apply_block[A: Clamp, const ADD: bool, const KEEP: bool, T: Element, U: Element](
+    fn apply_block[A: Clamp, const ADD: bool, const KEEP: bool](
         _act: A,
         _add: Flag<ADD>,
         _keep: Flag<KEEP>,
         norm: &Norm,
-        block: Block<'_, T, U>,
+        block: Block<'_>,
     ) {
         let channels = norm.mean.len();
         macro_rules! quad {
             ($r:literal, $row:expr) => {{
                 let at = $row * channels;
-                step::<A, ADD, KEEP, $r, T, U>(
+                step::<A, ADD, KEEP, $r>(
                     norm,
                     $row % GROUP,
                     Block {
@@ -96,16 +111,16 @@ multiversion! {
 
 /// R rows, the first of which has bit `bit` in the mask.
 #[inline(always)]
-fn step<A: Clamp, const ADD: bool, const KEEP: bool, const R: usize, T: Element, U: Element>(
+fn step<A: Clamp, const ADD: bool, const KEEP: bool, const R: usize>(
     norm: &Norm,
     bit: usize,
-    block: Block<'_, T, U>,
+    block: Block<'_>,
 ) {
     let Norm { mean, scale, shift, .. } = norm;
     let channels = mean.len();
-    let x = rows_of::<R, T>(block.x, channels);
-    let residual = if ADD { rows_of::<R, T>(block.residual, channels) } else { [&[][..]; R] };
-    let y = rows_mut::<R, U>(block.y, channels);
+    let x = rows_of::<R, f32>(block.x, channels);
+    let residual = if ADD { rows_of::<R, f32>(block.residual, channels) } else { [&[][..]; R] };
+    let y = rows_mut::<R, f32>(block.y, channels);
     macro_rules! columns {
         ($n:literal, $from:expr, $to:expr) => {
             for at in ($from..$to).step_by($n) {
@@ -114,8 +129,8 @@ fn step<A: Clamp, const ADD: bool, const KEEP: bool, const R: usize, T: Element,
                 let b = load::<$n, f32>(shift, at);
                 let mut bits = if KEEP { load::<$n, u32>(block.mask, at) } else { [0; $n] };
                 for r in 0..R {
-                    let x = widen::<$n, T>(x[r], at);
-                    let added = if ADD { widen::<$n, T>(residual[r], at) } else { [0.0; $n] };
+                    let x = load::<$n, f32>(x[r], at);
+                    let added = if ADD { load::<$n, f32>(residual[r], at) } else { [0.0; $n] };
                     let passed = 1u32 << (bit + r);
                     let mut out = [0.0; $n];
                     for l in 0..$n {
@@ -126,7 +141,7 @@ fn step<A: Clamp, const ADD: bool, const KEEP: bool, const R: usize, T: Element,
                             bits[l] |= if A::passes(z) { passed } else { 0 };
                         }
                     }
-                    narrow(y[r], at, out);
+                    store(y[r], at, out);
                 }
                 if KEEP {
                     store(block.mask, at, bits);

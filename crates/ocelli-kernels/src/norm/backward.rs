@@ -13,12 +13,12 @@
 
 use super::Norm;
 use super::add::Mask;
-use super::blocks::{Blocks, GROUP, by_rows, reduce};
+use super::blocks::{Blocks, GROUP, by_rows, piece, reduce};
 use super::clamp::{Clamp, Flag, Linear, Relu, Relu6};
 use crate::activation::Activation;
 use crate::bf16::{Element, Floats, FloatsMut, either, pair};
 use crate::isa::multiversion;
-use crate::lanes::{load, narrow, rows, rows_mut, store, widen, widths};
+use crate::lanes::{load, rows, rows_mut, store, widths};
 use rayon::prelude::*;
 
 /// What the gradient of a norm's input is made by: dx = scale g + slope (x - mean) + shift, per channel.
@@ -69,19 +69,21 @@ impl NormGradient {
 
     /// Writes dx of some rows, on this thread.
     pub(crate) fn write_rows<T: Element, U: Element>(&self, g: &[T], x: &[T], dx: &mut [U]) {
-        match self.act {
-            Activation::Relu => self.write_with(Relu, [g, x], dx),
-            Activation::Relu6 => self.write_with(Relu6, [g, x], dx),
-            _ => self.write_with(Linear, [g, x], dx),
+        let piece = piece::<T, U>(self.channels());
+        for ((g, x), dx) in g.chunks(piece).zip(x.chunks(piece)).zip(dx.chunks_mut(piece)) {
+            T::wide(g, |g| {
+                T::wide(x, |x| {
+                    U::fill(dx, |dx| match self.act {
+                        Activation::Relu => self.write_with(Relu, [g, x], dx),
+                        Activation::Relu6 => self.write_with(Relu6, [g, x], dx),
+                        _ => self.write_with(Linear, [g, x], dx),
+                    })
+                })
+            });
         }
     }
 
-    fn write_with<A: Clamp, T: Element, U: Element>(
-        &self,
-        act: A,
-        operands: [&[T]; 2],
-        dx: &mut [U],
-    ) {
+    fn write_with<A: Clamp>(&self, act: A, operands: [&[f32]; 2], dx: &mut [f32]) {
         match self.slope.is_empty() {
             true => dx_rows(act, Flag::<false>, self, operands, dx),
             false => dx_rows(act, Flag::<true>, self, operands, dx),
@@ -128,8 +130,7 @@ impl Norm {
         g: impl Into<FloatsMut<'b>>,
     ) -> NormSums {
         pair!((dy.into(), x.into()), (dy, x) => {
-            let g = Element::written(g.into());
-            self.sums_of([dy, x], mask, g)
+            self.sums_of([dy, x], mask, Element::written(g.into()))
         })
     }
 
@@ -241,9 +242,15 @@ fn sum_block<A: Clamp, const MASK: bool, D: Element, T: Element>(
         let at = i * GROUP * channels;
         let words = if MASK { &words[i * channels..][..channels] } else { &[] };
         let g = if MASK { &mut g[at..][..x.len()] } else { &mut [] };
-        let operands = (&dy[at..][..x.len()], x);
-        sum_group(act, mask, norm, operands, words, g, &mut partial);
-        flush(&partial, sums);
+        let partial = &mut partial;
+        D::wide(&dy[at..][..x.len()], |dy| {
+            T::wide(x, |x| {
+                D::fill(g, |g| {
+                    sum_group(act, mask, norm, [dy, x], words, g, partial);
+                })
+            })
+        });
+        flush(partial, sums);
     }
 }
 
@@ -257,42 +264,42 @@ multiversion! {
 
 multiversion! {
     #[allow(clippy::too_many_arguments)]
-    fn sum_group[A: Clamp, const MASK: bool, D: Element, T: Element](
+    fn sum_group[A: Clamp, const MASK: bool](
         _act: A,
         _mask: Flag<MASK>,
         norm: &Norm,
-        operands: (&[D], &[T]),
+        operands: [&[f32]; 2],
         words: &[u32],
-        g: &mut [D],
+        g: &mut [f32],
         partial: &mut [f32],
     ) {
-        let (channels, (dy, x)) = (norm.mean.len(), operands);
+        let channels = norm.mean.len();
         macro_rules! quad {
             ($r:literal, $row:expr) => {{
                 let at = $row * channels;
-                let operands = (&dy[at..], &x[at..]);
+                let operands = operands.map(|operand| &operand[at..]);
                 let g = if MASK { &mut g[at..] } else { &mut [][..] };
-                sum_step::<A, MASK, $r, D, T>($row, norm, operands, words, g, partial)
+                sum_step::<A, MASK, $r>($row, norm, operands, words, g, partial)
             }};
         }
-        by_rows!(x.len() / channels, quad);
+        by_rows!(operands[1].len() / channels, quad);
     }
 }
 
 /// R rows, the first of which is row `bit` of its group.
 #[inline(always)]
-fn sum_step<A: Clamp, const MASK: bool, const R: usize, D: Element, T: Element>(
+fn sum_step<A: Clamp, const MASK: bool, const R: usize>(
     bit: usize,
     norm: &Norm,
-    (dy, x): (&[D], &[T]),
+    operands: [&[f32]; 2],
     words: &[u32],
-    g: &mut [D],
+    g: &mut [f32],
     partial: &mut [f32],
 ) {
     let Norm { mean, scale, shift, .. } = norm;
     let channels = mean.len();
-    let (dy, x) = (rows::<R, D>(dy, channels), rows::<R, T>(x, channels));
-    let written: [&mut [D]; R] =
+    let [dy, x] = operands.map(|operand| rows::<R, f32>(operand, channels));
+    let written: [&mut [f32]; R] =
         if MASK { rows_mut(g, channels) } else { std::array::from_fn(|_| &mut [][..]) };
     let (sum_g, sum_gd) = partial.split_at_mut(channels);
     macro_rules! columns {
@@ -304,7 +311,7 @@ fn sum_step<A: Clamp, const MASK: bool, const R: usize, D: Element, T: Element>(
                 let (mut s, mut t) = (load::<$n, f32>(sum_g, at), load::<$n, f32>(sum_gd, at));
                 for r in 0..R {
                     let passed = 1u32 << (bit + r);
-                    let (mut g, x) = (widen::<$n, D>(dy[r], at), widen::<$n, T>(x[r], at));
+                    let (mut g, x) = (load::<$n, f32>(dy[r], at), load::<$n, f32>(x[r], at));
                     for l in 0..$n {
                         let d = x[l] - m[l];
                         let passes = match MASK {
@@ -316,7 +323,7 @@ fn sum_step<A: Clamp, const MASK: bool, const R: usize, D: Element, T: Element>(
                         t[l] += g[l] * d;
                     }
                     if MASK {
-                        narrow(written[r], at, g);
+                        store(written[r], at, g);
                     }
                 }
                 store(sum_g, at, s);
@@ -329,19 +336,19 @@ fn sum_step<A: Clamp, const MASK: bool, const R: usize, D: Element, T: Element>(
 
 multiversion! {
     /// The second pass: dx of some rows.
-    fn dx_rows[A: Clamp, const TRAIN: bool, T: Element, U: Element](
+    fn dx_rows[A: Clamp, const TRAIN: bool](
         _act: A,
         _train: Flag<TRAIN>,
         gradient: &NormGradient,
-        operands: [&[T]; 2],
-        dx: &mut [U],
+        operands: [&[f32]; 2],
+        dx: &mut [f32],
     ) {
         let channels = gradient.mean.len();
         macro_rules! quad {
             ($r:literal, $row:expr) => {{
                 let at = $row * channels;
                 let operands = operands.map(|operand| &operand[at..]);
-                dx_step::<A, TRAIN, $r, T, U>(gradient, operands, &mut dx[at..])
+                dx_step::<A, TRAIN, $r>(gradient, operands, &mut dx[at..])
             }};
         }
         by_rows!(dx.len() / channels, quad);
@@ -349,15 +356,15 @@ multiversion! {
 }
 
 #[inline(always)]
-fn dx_step<A: Clamp, const TRAIN: bool, const R: usize, T: Element, U: Element>(
+fn dx_step<A: Clamp, const TRAIN: bool, const R: usize>(
     gradient: &NormGradient,
-    operands: [&[T]; 2],
-    dx: &mut [U],
+    operands: [&[f32]; 2],
+    dx: &mut [f32],
 ) {
     let NormGradient { mean, scale, forward_shift, slope, shift, .. } = gradient;
     let channels = mean.len();
-    let [g, x] = operands.map(|operand| rows::<R, T>(operand, channels));
-    let dx = rows_mut::<R, U>(dx, channels);
+    let [g, x] = operands.map(|operand| rows::<R, f32>(operand, channels));
+    let dx = rows_mut::<R, f32>(dx, channels);
     macro_rules! columns {
         ($n:literal, $from:expr, $to:expr) => {
             for at in ($from..$to).step_by($n) {
@@ -369,14 +376,14 @@ fn dx_step<A: Clamp, const TRAIN: bool, const R: usize, T: Element, U: Element>(
                     ([0.0; $n], [0.0; $n])
                 };
                 for r in 0..R {
-                    let (g, x) = (widen::<$n, T>(g[r], at), widen::<$n, T>(x[r], at));
+                    let (g, x) = (load::<$n, f32>(g[r], at), load::<$n, f32>(x[r], at));
                     let mut out = [0.0; $n];
                     for l in 0..$n {
                         let d = x[l] - m[l];
                         let g = if A::passes(d * a[l] + z[l]) { g[l] } else { 0.0 };
                         out[l] = if TRAIN { a[l] * g + (b[l] * d + k[l]) } else { a[l] * g };
                     }
-                    narrow(dx[r], at, out);
+                    store(dx[r], at, out);
                 }
             }
         };

@@ -1,5 +1,7 @@
 //! How `[rows, channels]` is cut into pieces: by the shape alone.
 
+use crate::bf16::Element;
+
 /// Rows whose sums run in f32, and whose mask bits share a word.
 pub(super) const GROUP: usize = 32;
 /// Elements in a block, about: enough to outweigh handing it to a thread.
@@ -62,6 +64,13 @@ impl Blocks {
         }
         mask.chunks_mut(self.groups_per_block * self.channels).collect()
     }
+}
+
+/// Values of whole rows that are computed at a time where they are converted first: they stay in the first-level
+/// cache.
+pub(super) fn piece<T: Element, U: Element>(channels: usize) -> usize {
+    const PIECE: usize = 1 << 11;
+    if T::NARROW || U::NARROW { (PIECE / (4 * channels)).max(1) * 4 * channels } else { usize::MAX }
 }
 
 /// Adds up the partial sums of blocks, `[blocks, 2, channels]`, in block order.

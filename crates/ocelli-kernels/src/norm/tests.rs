@@ -1,8 +1,8 @@
 //! Against the definition in f64, its finite differences, and the awkward cases.
 
 use super::*;
-use crate::{Floats, FloatsMut};
 use crate::testing::{fill, gradient_error, relative_error, widen, with_threads};
+use crate::{Floats, FloatsMut};
 
 const EPS: f32 = 1e-3;
 

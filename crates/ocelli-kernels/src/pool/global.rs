@@ -68,7 +68,7 @@ fn mean<T: Element>(x: &[T], y: &mut [f32]) {
     let mut sum = vec![0f64; channels];
     for group in x.chunks(GROUP * channels) {
         y.fill(0.0);
-        add_rows(group, y);
+        T::wide(group, |group| add_rows(group, y));
         for (sum, &part) in sum.iter_mut().zip(&*y) {
             *sum += f64::from(part);
         }
@@ -79,10 +79,10 @@ fn mean<T: Element>(x: &[T], y: &mut [f32]) {
 }
 
 multiversion! {
-    fn add_rows[T: Element](x: &[T], sum: &mut [f32]) {
+    fn add_rows(x: &[f32], sum: &mut [f32]) {
         for row in x.chunks_exact(sum.len()) {
             for (sum, v) in sum.iter_mut().zip(row) {
-                *sum += v.value();
+                *sum += v;
             }
         }
     }

@@ -4,7 +4,7 @@ use super::PoolShape;
 use super::axis::Axis;
 use crate::bf16::{Element, Floats, FloatsMut, either};
 use crate::isa::multiversion;
-use crate::lanes::{load, narrow, store, widen, widths};
+use crate::lanes::{load, store, widths};
 use crate::norm::{Norm, NormSums};
 use crate::output::{Output, Summing};
 use crate::register::even_pieces;
@@ -43,12 +43,7 @@ pub fn max_forward<'a, 'b>(
     either!(FloatsMut, y.into(), y => forward(shape, x.into(), y, taps));
 }
 
-fn forward<T: Element>(
-    shape: &PoolShape,
-    x: Source<'_>,
-    y: &mut [T],
-    taps: Option<&mut [u16]>,
-) {
+fn forward<T: Element>(shape: &PoolShape, x: Source<'_>, y: &mut [T], taps: Option<&mut [u16]>) {
     let [rows, columns] = shape.axes();
     x.check(shape.x_len(), shape.channels, "x of a max pool");
     assert_eq!(y.len(), shape.y_len(), "max pool: length of y");
@@ -90,8 +85,9 @@ fn forward<T: Element>(
                     (std::slice::from_raw_parts_mut(y.range(at, row_len), row_len), taps)
                 };
                 let inputs = rows.inputs(row % rows.output);
-                let (first, last) = (image_start + inputs.start * line, image_start + inputs.end * line);
-                max_row(image, x.get(first..last), row % rows.output, y, taps);
+                let (first, last) =
+                    (image_start + inputs.start * line, image_start + inputs.end * line);
+                T::fill(y, |y| max_row(image, x.get(first..last), row % rows.output, y, taps));
             }
         },
     );
@@ -136,13 +132,18 @@ fn backward<T: Element>(
     blocks.into_par_iter().enumerate().for_each_init(
         || vec![0.0; memory],
         |memory, (index, (n, block))| {
-            let (dy, taps) = (&dy[n * y_len..][..y_len], &taps[n * y_len..][..y_len]);
+            // The output rows that these rows are read by.
+            let (first, last) = (rows.outputs(block.start).start, rows.outputs(block.end - 1).end);
+            let row_len = columns.output * channels;
+            let read = n * y_len + first * row_len..n * y_len + last.max(first) * row_len;
             let start = n * shape.height;
             let pixels = (start + block.start) * line..(start + block.end) * line;
             output.block(index, pixels, memory, |dx| {
-                for (row, dx) in block.zip(dx.chunks_exact_mut(line)) {
-                    pull_row(image, dy, taps, row, dx);
-                }
+                T::wide(&dy[read.clone()], |dy| {
+                    for (row, dx) in block.zip(dx.chunks_exact_mut(line)) {
+                        pull_row(image, (dy, &taps[read.clone()], first), row, dx);
+                    }
+                });
             });
         },
     );
@@ -151,7 +152,7 @@ fn backward<T: Element>(
 
 multiversion! {
     /// Output row `oy` of the input rows that it reads; `taps` empty where nobody wants them.
-    fn max_row[T: Element](image: Image, x: &[f32], oy: usize, y: &mut [T], taps: &mut [u16]) {
+    fn max_row(image: Image, x: &[f32], oy: usize, y: &mut [f32], taps: &mut [u16]) {
         let channels = image.channels;
         for (ox, y) in y.chunks_exact_mut(channels).enumerate() {
             let window = Window { image, oy, ox };
@@ -160,7 +161,7 @@ multiversion! {
                 ($n:literal, $from:expr, $to:expr) => {
                     for at in ($from..$to).step_by($n) {
                         let (best, tap) = window.max::<$n>(x, at);
-                        narrow(y, at, best);
+                        store(y, at, best);
                         if !taps.is_empty() {
                             store(taps, at, tap);
                         }
@@ -204,8 +205,9 @@ impl Window {
 }
 
 multiversion! {
-    /// Input row `iy` of dx.
-    fn pull_row[T: Element](image: Image, dy: &[T], taps: &[u16], iy: usize, dx: &mut [f32]) {
+    /// Input row `iy` of dx, of the output rows from `first` on.
+    fn pull_row(image: Image, outputs: (&[f32], &[u16], usize), iy: usize, dx: &mut [f32]) {
+        let (dy, taps, first) = outputs;
         let Image { rows, columns, channels } = image;
         let oys = rows.outputs(iy);
         for (ix, dx) in dx.chunks_exact_mut(channels).enumerate() {
@@ -216,9 +218,9 @@ multiversion! {
                         let mut sum = [0f32; $n];
                         for oy in oys.clone() {
                             for ox in oxs.clone() {
-                                let here = (oy * columns.output + ox) * channels + at;
+                                let here = ((oy - first) * columns.output + ox) * channels + at;
                                 let tap = (rows.tap(oy, iy) * columns.kernel + columns.tap(ox, ix)) as u16;
-                                let (g, won) = (widen::<$n, T>(dy, here), load::<$n, u16>(taps, here));
+                                let (g, won) = (load::<$n, f32>(dy, here), load::<$n, u16>(taps, here));
                                 for l in 0..$n {
                                     sum[l] += if won[l] == tap { g[l] } else { 0.0 };
                                 }

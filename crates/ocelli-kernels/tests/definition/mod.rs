@@ -81,7 +81,8 @@ fn computes_what_it_reads(conv: &Conv, data: &Data, scratch: &mut Scratch) -> bo
     let after = norm(&data.residual, shape.out_channels, Activation::Relu);
     let rows = shape.y_len() / shape.out_channels;
     let gradient = after.gradient(rows, &after.sums(&data.dy, &data.residual), false);
-    let dy = Source::Gradient { g: (&data.dy).into(), x: (&data.residual).into(), gradient: &gradient };
+    let dy =
+        Source::Gradient { g: (&data.dy).into(), x: (&data.residual).into(), gradient: &gradient };
     let written = [x, dy].map(|source| {
         let len =
             if matches!(source, Source::Normed { .. }) { shape.x_len() } else { shape.y_len() };
@@ -125,8 +126,13 @@ fn sums_what_it_writes(conv: &Conv, data: &Data, got: &Passes, scratch: &mut Scr
         Norm::of_batch(&Moments::new(&data.x, channels), &gamma, &beta, Activation::Relu, 1e-3);
     let weights = conv.pack(Form::BackwardInput, &data.w);
     let mut dx = vec![f32::NAN; got.dx.len()];
-    let sums =
-        conv.backward_input_sums(&data.dy, &weights, Some((&before, (&data.x).into())), &mut dx, scratch);
+    let sums = conv.backward_input_sums(
+        &data.dy,
+        &weights,
+        Some((&before, (&data.x).into())),
+        &mut dx,
+        scratch,
+    );
     let sums = sums.unwrap();
     // Both gradients at once are the same bits.
     let [mut dx_too, mut dw_too] = [vec![f32::NAN; got.dx.len()], vec![f32::NAN; got.dw.len()]];

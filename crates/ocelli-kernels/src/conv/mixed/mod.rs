@@ -14,11 +14,11 @@ mod weight;
 
 use super::dense::Operands;
 use super::grid::{Grid, Pass};
-use crate::output::Output;
 use super::{ConvShape, Epilogue};
 use crate::Scratch;
 use crate::bf16::Bf16;
 use crate::isa::{self, Isa, multiversion};
+use crate::output::Output;
 use crate::tiles::{DEPTH, Job, ROW, SIDE, TILE, Tiles};
 use crate::workers::{apart, count, share, split};
 use lines::{Block, Blocks, Lines, Run, runs};

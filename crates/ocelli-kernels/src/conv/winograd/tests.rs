@@ -4,9 +4,9 @@ use super::{WeightGradient, Winograd};
 use crate::activation::Activation;
 use crate::conv::Epilogue;
 use crate::conv::dense::Operands;
-use crate::output::{Output, Summing};
 use crate::isa::{Isa, detected};
 use crate::norm::{Moments, Norm};
+use crate::output::{Output, Summing};
 use crate::testing::{
     conv_backward_input, conv_backward_weight, conv_forward, fill, relative_error, widen,
     with_threads,
