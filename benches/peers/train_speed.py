@@ -3,9 +3,9 @@
     pip install torch torchvision timm safetensors
     python benches/peers/train_speed.py --model resnet18 --batch-size 32 --threads 2
 
-f32 or mixed with bf16 (autocast), channels last, the same random batch again and again, so that no loader takes part. A training step
-is forward, cross-entropy, backward, and SGD with Nesterov momentum; inference runs under inference_mode
-and is not compiled. --warmup steps are run first and not counted. Prints one JSON line; the rates are
+f32, or bf16 by autocast, channels last, the same random batch again and again, so that no loader takes
+part. A training step is forward, cross-entropy, backward, and SGD with Nesterov momentum; inference runs
+under inference_mode and is not compiled. --warmup steps are run first and not counted. Prints one JSON line; the rates are
 those of the median step; train_mb is the process's peak resident size when training has ended, less what it was
 before there was a model.
 Run it in turn with `ocelli bench` on a quiet machine: only the ratio of the two means something.

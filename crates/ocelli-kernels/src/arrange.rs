@@ -3,6 +3,7 @@
 use crate::bf16::{Element, Floats, FloatsMut, either};
 use crate::isa::multiversion;
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// Values that one task handles.
 const BLOCK: usize = 1 << 14;
@@ -10,12 +11,24 @@ const BLOCK: usize = 1 << 14;
 /// y = the values of each part after another, pixel by pixel; `channels` says how many a part has per pixel.
 ///
 /// # Panics
-/// When there are not as many parts as channel numbers, or a length does not fit.
-pub fn concat(parts: &[&[f32]], channels: &[usize], y: &mut [f32]) {
+/// When there are not as many parts as channel numbers, a length does not fit, or widths differ.
+pub fn concat<'a, 'b>(
+    parts: &[impl Into<Floats<'a>> + Copy],
+    channels: &[usize],
+    y: impl Into<FloatsMut<'b>>,
+) {
+    let parts: Vec<Floats<'_>> = parts.iter().map(|&part| part.into()).collect();
+    either!(FloatsMut, y.into(), y => {
+        let parts: Vec<_> = parts.iter().map(|&part| Element::read(part)).collect();
+        concat_of(&parts, channels, y);
+    });
+}
+
+fn concat_of<T: Element>(parts: &[&[T]], channels: &[usize], y: &mut [T]) {
     assert_eq!(parts.len(), channels.len(), "concat: channels of each part");
     let total: usize = channels.iter().sum();
     let pixels = y.len() / total.max(1);
-    let fits = |(part, channels): (&&[f32], &usize)| part.len() == pixels * channels;
+    let fits = |(part, channels): (&&[T], &usize)| part.len() == pixels * channels;
     assert!(y.len() == pixels * total && parts.iter().zip(channels).all(fits), "concat: lengths");
     let block = (BLOCK / total.max(1)).max(1);
     y.par_chunks_mut((block * total).max(1)).enumerate().for_each(|(i, y)| {
@@ -34,7 +47,16 @@ pub fn concat(parts: &[&[f32]], channels: &[usize], y: &mut [f32]) {
 ///
 /// # Panics
 /// When a length does not fit.
-pub fn split(y: &[f32], total: usize, from: std::ops::Range<usize>, x: &mut [f32]) {
+pub fn split<'a, 'b>(
+    y: impl Into<Floats<'a>>,
+    total: usize,
+    from: Range<usize>,
+    x: impl Into<FloatsMut<'b>>,
+) {
+    either!(Floats, y.into(), y => split_of(y, total, from, Element::written(x.into())));
+}
+
+fn split_of<T: Element>(y: &[T], total: usize, from: Range<usize>, x: &mut [T]) {
     let width = from.len();
     assert_eq!(y.len() / total.max(1) * width, x.len(), "split: length of x");
     let pixels = x.par_chunks_mut(width.max(1)).zip(y.par_chunks(total.max(1)));
@@ -131,7 +153,7 @@ mod tests {
     fn parts_stand_side_by_side_and_come_apart_again() {
         let (a, b) = ([1.0, 2.0, 3.0, 4.0], [10.0, 20.0]);
         let mut y = [0.0; 6];
-        concat(&[&a, &b], &[2, 1], &mut y);
+        concat(&[Floats::from(&a), Floats::from(&b)], &[2, 1], &mut y);
         assert_eq!(y, [1.0, 2.0, 10.0, 3.0, 4.0, 20.0]);
         let mut back = [0.0; 4];
         split(&y, 3, 0..2, &mut back);

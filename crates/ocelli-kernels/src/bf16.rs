@@ -54,6 +54,8 @@ pub(crate) trait Element: Copy + Send + Sync {
     const NARROW: bool;
     fn new(value: f32) -> Self;
     fn value(self) -> f32;
+    /// A slice that must be of this width.
+    fn read(floats: Floats<'_>) -> &[Self];
     /// A slice to write that must be of this width.
     fn written(floats: FloatsMut<'_>) -> &mut [Self];
     /// Lends the values as f32.
@@ -73,6 +75,11 @@ impl Element for f32 {
     #[inline(always)]
     fn value(self) -> f32 {
         self
+    }
+
+    fn read(floats: Floats<'_>) -> &[Self] {
+        let Floats::F32(values) = floats else { panic!("values of two widths") };
+        values
     }
 
     fn written(floats: FloatsMut<'_>) -> &mut [Self] {
@@ -100,6 +107,11 @@ impl Element for Bf16 {
     #[inline(always)]
     fn value(self) -> f32 {
         self.to_f32()
+    }
+
+    fn read(floats: Floats<'_>) -> &[Self] {
+        let Floats::Bf16(values) = floats else { panic!("values of two widths") };
+        values
     }
 
     fn written(floats: FloatsMut<'_>) -> &mut [Self] {

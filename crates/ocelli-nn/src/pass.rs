@@ -233,7 +233,8 @@ impl Pass {
 
     /// Whether features of this shape are bf16: maps are, vectors and maps of one pixel are not.
     pub(crate) fn narrows(&self, dims: &[usize]) -> bool {
-        self.precision == Precision::Mixed && matches!(dims, [_, height, width, _] if height * width > 1)
+        self.precision == Precision::Mixed
+            && matches!(dims, [_, height, width, _] if height * width > 1)
     }
 
     /// What an operation computed, with its way back if a gradient is to flow. What was computed in another width

@@ -144,6 +144,11 @@ impl Gradients {
         self.add_values(index, gradient.into());
     }
 
+    /// Whether the gradient of a node is bf16.
+    pub fn is_narrow(&self, index: usize) -> bool {
+        self.slots[index].narrow
+    }
+
     /// Memory for a gradient of a node.
     pub fn fresh(&self, index: usize, len: usize) -> Fresh {
         Fresh::new(len, self.slots[index].narrow)

@@ -23,9 +23,7 @@ pub(crate) enum Values {
 impl Values {
     pub fn source(&self) -> Source<'_> {
         match self {
-            Self::Written(values) | Self::Summed { dy: values, .. } => {
-                Source::Plain(values.get())
-            }
+            Self::Written(values) | Self::Summed { dy: values, .. } => Source::Plain(values.get()),
             Self::Normed { x, norm } => Source::Normed { x: x.get(), norm },
             Self::Gradient { g, x, gradient } => {
                 Source::Gradient { g: g.get(), x: x.get(), gradient }

@@ -8,8 +8,8 @@ use ocelli_nn::layers::{
     Conv2d, ConvConfig, ConvNormAct, DropPath, Dropout, Linear, Pad, SqueezeExcite,
 };
 use ocelli_nn::{
-    Activation, Block, Classifier, Error, Feature, Param, ParamStore, Pass, Precision, Result, Tensor,
-    cross_entropy, record,
+    Activation, Block, Classifier, Error, Feature, Param, ParamStore, Pass, Precision, Result,
+    Tensor, cross_entropy, record,
 };
 
 /// A small network with one of everything, smooth where finite differences look.

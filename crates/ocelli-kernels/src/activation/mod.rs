@@ -2,6 +2,7 @@
 
 mod functions;
 
+use crate::bf16::{Element, Floats, FloatsMut, pair};
 use crate::isa::multiversion;
 use functions::Function;
 use rayon::prelude::*;
@@ -63,8 +64,17 @@ pub fn forward(act: Activation, x: &[f32], y: &mut [f32]) {
 /// dx = dy * act'(x), where `x` is the input of the forward pass.
 ///
 /// # Panics
-/// When `x`, `dy` and `dx` differ in length.
-pub fn backward(act: Activation, x: &[f32], dy: &[f32], dx: &mut [f32]) {
+/// When `x`, `dy` and `dx` differ in length or in their width.
+pub fn backward<'a, 'b>(
+    act: Activation,
+    x: impl Into<Floats<'a>>,
+    dy: impl Into<Floats<'a>>,
+    dx: impl Into<FloatsMut<'b>>,
+) {
+    pair!((x.into(), dy.into()), (x, dy) => backward_of(act, x, dy, Element::written(dx.into())));
+}
+
+fn backward_of<T: Element>(act: Activation, x: &[T], dy: &[T], dx: &mut [T]) {
     assert_eq!(x.len(), dy.len(), "activation: x and dy differ in length");
     assert_eq!(x.len(), dx.len(), "activation: x and dx differ in length");
     match act {
@@ -84,9 +94,11 @@ fn map<F: Function>(f: F, x: &[f32], y: &mut [f32]) {
     blocks.for_each(|(y, x)| map_block(f, x, y));
 }
 
-fn pull<F: Function>(f: F, x: &[f32], dy: &[f32], dx: &mut [f32]) {
+fn pull<F: Function, T: Element>(f: F, x: &[T], dy: &[T], dx: &mut [T]) {
     let blocks = dx.par_chunks_mut(BLOCK).zip(x.par_chunks(BLOCK)).zip(dy.par_chunks(BLOCK));
-    blocks.for_each(|((dx, x), dy)| pull_block(f, x, dy, dx));
+    blocks.for_each(|((dx, x), dy)| {
+        T::wide(x, |x| T::wide(dy, |dy| T::fill(dx, |dx| pull_block(f, x, dy, dx))));
+    });
 }
 
 multiversion! {

@@ -1,5 +1,6 @@
 //! The bias gradient.
 
+use crate::bf16::{Element, Floats, either};
 use rayon::prelude::*;
 
 /// Rows that one partial sum covers.
@@ -13,7 +14,11 @@ const PARTS: usize = 64;
 ///
 /// # Panics
 /// If `x` is not a whole number of rows, or `out` has not `channels` elements.
-pub fn sum_rows(x: &[f32], channels: usize, out: &mut [f32]) {
+pub fn sum_rows<'a>(x: impl Into<Floats<'a>>, channels: usize, out: &mut [f32]) {
+    either!(Floats, x.into(), x => sum_all(x, channels, out));
+}
+
+fn sum_all<T: Element>(x: &[T], channels: usize, out: &mut [f32]) {
     assert_eq!(out.len(), channels, "sum_rows: length of out");
     if channels == 0 {
         return assert!(x.is_empty(), "sum_rows: elements without channels");
@@ -33,10 +38,10 @@ pub fn sum_rows(x: &[f32], channels: usize, out: &mut [f32]) {
     out.iter_mut().zip(&total).for_each(|(out, &t)| *out = t as f32);
 }
 
-fn sum_part(x: &[f32], channels: usize) -> Vec<f64> {
+fn sum_part<T: Element>(x: &[T], channels: usize) -> Vec<f64> {
     let mut sum = vec![0.0_f64; channels];
     for row in x.chunks_exact(channels) {
-        sum.iter_mut().zip(row).for_each(|(s, &v)| *s += f64::from(v));
+        sum.iter_mut().zip(row).for_each(|(s, &v)| *s += f64::from(v.value()));
     }
     sum
 }
@@ -51,7 +56,7 @@ mod tests {
         let mut out = [0.0; 3];
         sum_rows(&[1.0, 2.0, 3.0, 10.0, 20.0, 30.0], 3, &mut out);
         assert_eq!(out, [11.0, 22.0, 33.0]);
-        sum_rows(&[], 3, &mut out);
+        sum_rows(Floats::F32(&[]), 3, &mut out);
         assert_eq!(out, [0.0; 3]);
     }
 

@@ -165,6 +165,53 @@ fn sums_what_it_writes(conv: &Conv, data: &Data, got: &Passes, scratch: &mut Scr
         && close(&gradients[1], &gradients[2])
 }
 
+/// Whether the passes from and to bf16 are those from the same values in f32, rounded: bit for bit.
+fn reads_and_writes_bf16(conv: &Conv, data: &Data, scratch: &mut Scratch) -> bool {
+    let (shape, round) = (conv.shape(), |values: &[f32]| -> Vec<Bf16> {
+        values.iter().map(|&value| Bf16::new(value)).collect()
+    });
+    let wide = |values: &[Bf16]| -> Vec<f32> { values.iter().map(|v| v.to_f32()).collect() };
+    let (x, dy, z) = (round(&data.x), round(&data.dy), round(&data.residual));
+    let (wide_x, wide_dy, wide_z) = (wide(&x), wide(&dy), wide(&z));
+    let norm = |x: &[Bf16], channels: usize, act: Activation| {
+        let (gamma, beta) = (fill(channels, 6), fill(channels, 7));
+        Norm::of_batch(&Moments::new(x, channels), &gamma, &beta, act, 1e-3)
+    };
+    let before = norm(&x, shape.in_channels, Activation::Relu);
+    let after = norm(&z, shape.out_channels, Activation::Relu6);
+    let gradient = after.gradient(dy.len() / shape.out_channels, &after.sums(&dy, &z), false);
+    let weights = [Form::Forward, Form::BackwardInput].map(|form| conv.pack(form, &data.w));
+    // Values as they stand, and a norm and its gradient.
+    let plain: [Source<'_>; 4] = [(&x).into(), (&dy).into(), (&wide_x).into(), (&wide_dy).into()];
+    let computed = [
+        Source::Normed { x: (&x).into(), norm: &before },
+        Source::Gradient { g: (&dy).into(), x: (&z).into(), gradient: &gradient },
+        Source::Normed { x: (&wide_x).into(), norm: &before },
+        Source::Gradient { g: (&wide_dy).into(), x: (&wide_z).into(), gradient: &gradient },
+    ];
+    [plain, computed].into_iter().all(|[x_16, dy_16, x_32, dy_32]| {
+        let mut narrow = [vec![Bf16::new(f32::NAN); dy.len()], vec![Bf16::new(f32::NAN); x.len()]];
+        let mut full = [vec![f32::NAN; dy.len()], vec![f32::NAN; x.len()]];
+        let [mut dw_16, mut dw_32] = [(); 2].map(|()| vec![f32::NAN; data.w.len()]);
+        let epilogue = Epilogue::bias(Some(&data.bias));
+        conv.forward_moments(x_16, &weights[0], epilogue, &mut narrow[0], scratch);
+        conv.forward_moments(x_32, &weights[0], epilogue, &mut full[0], scratch);
+        let [first, second] = [(&x).into(), (&wide_x).into()].map(|x| Some((&before, x)));
+        let into = ((&mut narrow[1]).into(), &mut dw_16[..]);
+        let sums = conv.backward(x_16, dy_16, &weights[1], first, into, scratch).unwrap();
+        let into = ((&mut full[1]).into(), &mut dw_32[..]);
+        let wide_sums = conv.backward(x_32, dy_32, &weights[1], second, into, scratch).unwrap();
+        let [sums, wide_sums] = [sums, wide_sums].map(|sums| {
+            let mut gamma = vec![f32::NAN; shape.in_channels];
+            before.parameter_gradients(&sums, [Some(&mut gamma), None]);
+            gamma
+        });
+        let scale = wide_sums.iter().fold(1e-3_f32, |most, value| most.max(value.abs()));
+        let close = sums.iter().zip(&wide_sums).all(|(a, b)| (a - b).abs() <= 0.02 * scale);
+        narrow == full.map(|values| round(&values)) && dw_16 == dw_32 && close
+    })
+}
+
 /// The largest error of any pass of a plan against the definition.
 pub fn error(conv: &Conv) -> f64 {
     let shape = *conv.shape();
@@ -177,6 +224,7 @@ pub fn error(conv: &Conv) -> f64 {
     let scratch = &mut Scratch::new();
     let got = run(conv, &data, scratch);
     assert!(computes_what_it_reads(conv, &data, scratch), "{shape:?} by {:?}", conv.algorithm());
+    assert!(reads_and_writes_bf16(conv, &data, scratch), "{shape:?} by {:?}", conv.algorithm());
     let sums = sums_what_it_writes(conv, &data, &got, scratch);
     assert!(sums, "{shape:?} by {:?}", conv.algorithm());
     let (x, w, dy) = (widen(&data.x), widen(&data.w), widen(&data.dy));

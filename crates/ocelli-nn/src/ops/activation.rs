@@ -15,8 +15,12 @@ pub(crate) fn activation(x: &Feature, act: Activation, pass: &mut Pass) -> Resul
     let input = pass.node(x)?;
     let values = x.numbers().clone();
     let backward = input.map(|input| {
-        pass.backward_of(move |dy, gradients| {
-            gradients.add(input, dy.len(), |dx| activation::backward(act, &values.wide(), dy, dx));
+        pass.backward_from(move |dy, gradients| {
+            let narrow = gradients.is_narrow(input);
+            let (dy, values) = (dy.written().like(narrow), values.like(narrow));
+            gradients.add_floats(input, values.len(), |dx| {
+                activation::backward(act, values.get(), dy.get(), dx);
+            });
             Ok(())
         })
     });

@@ -5,6 +5,7 @@ use ocelli_kernels::arrange;
 use ocelli_kernels::norm::add_act;
 
 use crate::memory::Buffer;
+use crate::numbers::{Fresh, Numbers};
 use crate::{Feature, Pass, Result};
 
 /// `a + b`, of one shape.
@@ -74,11 +75,12 @@ pub(crate) fn concat(parts: &[&Feature], pass: &mut Pass) -> Result<Feature> {
     let total: usize = widths.iter().sum();
     let mut dims = parts[0].dims().to_vec();
     dims[parts[0].dims().len() - 1] = total;
-    let mut y = Buffer::new(dims.iter().product());
-    let mut inputs = Vec::new();
-    let mut start = 0;
-    let values: Vec<&[f32]> = parts.iter().map(|part| part.values()).collect();
-    arrange::concat(&values, &widths, &mut y);
+    let narrow = pass.narrows(&dims);
+    let mut y = Fresh::new(dims.iter().product(), narrow);
+    let (mut inputs, mut start) = (Vec::new(), 0);
+    let numbers: Vec<_> = parts.iter().map(|part| part.numbers().like(narrow)).collect();
+    let values: Vec<_> = numbers.iter().map(Numbers::get).collect();
+    arrange::concat(&values, &widths, y.get());
     for (part, &width) in parts.iter().zip(&widths) {
         if let Some(input) = pass.node(part)? {
             inputs.push((input, start..start + width));
@@ -86,10 +88,13 @@ pub(crate) fn concat(parts: &[&Feature], pass: &mut Pass) -> Result<Feature> {
         start += width;
     }
     let backward = (!inputs.is_empty()).then(|| {
-        pass.backward_of(move |dy, gradients| {
+        pass.backward_from(move |dy, gradients| {
+            let dy = dy.written();
             for (input, channels) in inputs {
-                let len = dy.len() / total * channels.len();
-                gradients.add(input, len, |dx| arrange::split(dy, total, channels, dx));
+                let (len, dy) =
+                    (dy.len() / total * channels.len(), dy.like(gradients.is_narrow(input)));
+                gradients
+                    .add_floats(input, len, |dx| arrange::split(dy.get(), total, channels, dx));
             }
             Ok(())
         })
@@ -113,7 +118,7 @@ pub(crate) fn pad_channels(
     let len = x.values().len();
     let backward = pass.node(x)?.map(|input| {
         pass.backward_of(move |dy, gradients| {
-            gradients.add(input, len, |dx| arrange::split(dy, total, inner, dx));
+            gradients.add(input, len, |dx| arrange::split(&dy[..], total, inner, dx));
             Ok(())
         })
     });

@@ -6,7 +6,6 @@ use ocelli_kernels::activation::{self, Activation};
 use ocelli_kernels::{Algorithm, Conv, ConvShape, Epilogue, Form, Packed, sum_rows};
 
 use super::with_scratch;
-use crate::memory::Buffer;
 use crate::numbers::{Fresh, Numbers};
 use crate::tape::Gradients;
 use crate::values::Values;
@@ -159,13 +158,14 @@ impl Way {
     fn back(self, dy: &Values, gradients: &mut Gradients) -> Result<()> {
         // A clamp lets through where its result lies between the bounds.
         let gated = self.clamped.as_ref().map(|(act, y)| {
-            let mut gated = Buffer::new(dy.len());
-            activation::backward(*act, &y.wide(), &dy.written().wide(), &mut gated);
-            Values::from(gated).like(y.is_narrow())
+            let mut gated = Fresh::new(dy.len(), y.is_narrow());
+            let dy = dy.written().like(y.is_narrow());
+            activation::backward(*act, y.get(), dy.get(), gated.get());
+            Values::from(gated)
         });
         let dy = gated.as_ref().unwrap_or(dy);
         if let Some(bias) = &self.bias {
-            gradients.add_param(bias, |db| sum_rows(&dy.written().wide(), db.len(), db));
+            gradients.add_param(bias, |db| sum_rows(dy.written().get(), db.len(), db));
         }
         match self.input {
             Some(input) => {
@@ -186,7 +186,8 @@ impl Way {
         let packed = self.filters.packed(&self.plan, Form::BackwardInput)?;
         let norm = self.x.norm();
         let norm = norm.as_ref().map(|(x, norm)| (&**norm, x.get()));
-        let (mut dx, mut sums, dy) = (Fresh::new(self.x.len(), self.x.is_narrow()), None, dy.source());
+        let (mut dx, mut sums, dy) =
+            (Fresh::new(self.x.len(), self.x.is_narrow()), None, dy.source());
         if self.learns {
             gradients.add_param(&self.filters.weight, |dw| {
                 let (x, into) = (self.x.source(), (dx.get(), dw));

@@ -93,7 +93,9 @@ impl Way {
         let Self { x, norm, mask, .. } = self;
         let masked = !mask.is_empty();
         let (g, sums) = match dy {
-            Values::Summed { dy, sums } if !masked && dy.is_narrow() == x.is_narrow() => (dy.clone(), sums.clone()),
+            Values::Summed { dy, sums } if !masked && dy.is_narrow() == x.is_narrow() => {
+                (dy.clone(), sums.clone())
+            }
             dy if masked => {
                 let dy = dy.written().like(x.is_narrow());
                 let mut g = Fresh::new(x.len(), x.is_narrow());

@@ -7,6 +7,7 @@ use super::lines::Run;
 use crate::bf16::Bf16;
 use crate::isa::multiversion;
 use crate::tiles::{DEPTH, SIDE, Words, transpose, words};
+use rayon::prelude::*;
 
 /// Where weights `[O, kH, kW, I]` are read from.
 struct Reader<'a> {
@@ -32,21 +33,26 @@ impl Mixed {
         let reader = Reader { w, form, kernel: shape.kernel, group: self.group };
         let (mut tiles, _) =
             packed[start..start + len].as_chunks_mut::<SIDE>().0.as_chunks_mut::<SIDE>();
+        let mut jobs = Vec::new();
         for (grid, runs) in self.parts() {
             for group in 0..self.groups {
                 for first in (0..self.group[1]).step_by(DEPTH) {
                     for run in runs {
-                        for chunk in 0..self.chunks(run) {
-                            let (two, after) = std::mem::take(&mut tiles).split_at_mut(2);
-                            tiles = after;
-                            for (tile, first) in two.iter_mut().zip([first, first + SIDE]) {
-                                reader.tile(grid, run, [group, chunk * DEPTH, first], tile);
-                            }
-                        }
+                        let (own, after) =
+                            std::mem::take(&mut tiles).split_at_mut(2 * self.chunks(run));
+                        tiles = after;
+                        jobs.push((grid, run, [group, first], own));
                     }
                 }
             }
         }
+        jobs.into_par_iter().for_each(|(grid, run, [group, first], tiles)| {
+            for (chunk, two) in tiles.chunks_exact_mut(2).enumerate() {
+                for (tile, first) in two.iter_mut().zip([first, first + SIDE]) {
+                    reader.tile(grid, run, [group, chunk * DEPTH, first], tile);
+                }
+            }
+        });
     }
 }
 
