@@ -53,6 +53,14 @@ fn one_of_two_as_json() {
 }
 
 #[test]
+fn training_in_mixed_precision() {
+    let said = lines(&[&["model", "--bf16", "--only", "train"][..], &SMALL].concat());
+    assert!(said[0].starts_with("train  resnet20_cifar  batch 2"), "{}", said[0]);
+    let Ran { ok, err, .. } = bench(&[&["model", "--bf16", "--precise"][..], &SMALL].concat());
+    assert!(!ok && err.contains("--bf16") && err.contains("--precise"), "{err}");
+}
+
+#[test]
 fn kernels_beside_the_peak() {
     let small = ["kernels", "resnet20_cifar", "--batch-size", "1", "--seconds", "0"];
     let said = lines(&[&small[..], &["--layer", "layer1"]].concat());

@@ -138,13 +138,19 @@ fn the_number_of_threads_does_not_change_the_weights() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_string();
     small_dataset(&folder.path().join("data"));
-    for threads in ["1", "3"] {
-        let out = path(&format!("run-{threads}"));
-        let flags = ["--image-size", "16", "--epochs", "2", "--threads", threads, "--out", &out];
-        let ran = run(PROGRAM, &[&["finetune", &path("data")], &flags[..]].concat());
-        assert!(ran.ok, "{}", ran.err);
+    for precision in [&[][..], &["--bf16"]] {
+        for threads in ["1", "3"] {
+            let out = path(&format!("run-{threads}-{}", precision.len()));
+            let flags =
+                ["--image-size", "16", "--epochs", "2", "--threads", threads, "--out", &out];
+            let ran = run(PROGRAM, &[&["finetune", &path("data")], &flags[..], precision].concat());
+            assert!(ran.ok, "{}", ran.err);
+        }
     }
-    assert!(weights(&folder.path().join("run-1")) == weights(&folder.path().join("run-3")));
+    let weights = |run: &str| weights(&folder.path().join(run));
+    assert!(weights("run-1-0") == weights("run-3-0"));
+    assert!(weights("run-1-1") == weights("run-3-1"));
+    assert!(weights("run-1-0") != weights("run-1-1"));
 }
 
 /// Head alone: the backbone's weights, statistics included, are the bundled ones to the bit.

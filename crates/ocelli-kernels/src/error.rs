@@ -52,7 +52,7 @@ pub enum ShapeError {
         algorithm: crate::Algorithm,
     },
     /// A tensor of this shape would not fit into the address space.
-    #[error("{what} would have more elements than this machine can address")]
+    #[error("{what} would have more elements than this machine, or a kernel, can address")]
     TooLarge {
         /// Which tensor.
         what: &'static str,

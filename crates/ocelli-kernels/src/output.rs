@@ -1,9 +1,9 @@
 //! Where the results of a block go.
 //!
 //! Large results are streamed: computed in memory that stays in the cache, then written past it. A store that goes
-//! through the cache reads what it overwrites first, and pushes out what others still need. So are results in bf16,
-//! which are computed in f32. What a batch norm wants to know of the results is summed up on the way, while they
-//! are in the cache.
+//! through the cache reads what it overwrites first, and pushes out what others still need. Results in bf16 are
+//! computed in f32, too, and rounded on the way. What a batch norm wants to know of the results is summed up while
+//! they are in the cache.
 
 use crate::bf16::{Bf16, Floats, FloatsMut, either};
 use crate::isa;
@@ -161,13 +161,16 @@ impl<'a> Output<'a> {
                     unsafe { std::slice::from_raw_parts_mut(values.range(start, len), len) };
                 let (block, rest) = memory.split_at_mut(len);
                 compute(block);
-                self.sum(index, range, block);
+                let rounded =
+                    if streamed { &mut Bf16::slice_mut(rest)[..len] } else { &mut *place };
+                Floats::F32(block).copy_here((&mut *rounded).into());
+                if !matches!(self.summing, Summing::Nothing) {
+                    // The sums are of what others will read.
+                    Floats::Bf16(rounded).copy_here((&mut *block).into());
+                    self.sum(index, range, block);
+                }
                 if streamed {
-                    let rounded = &mut Bf16::slice_mut(rest)[..len];
-                    Floats::F32(block).copy_to((&mut *rounded).into());
-                    stream(rounded, place);
-                } else {
-                    Floats::F32(block).copy_to(place.into());
+                    stream(&Bf16::slice(rest)[..len], place);
                 }
             }
         }

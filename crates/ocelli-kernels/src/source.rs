@@ -1,4 +1,4 @@
-//! What a convolution reads: values as they stand, or ones that are computed while it reads them.
+//! What a convolution or a pool reads: values as they stand, or ones that are computed while it reads them.
 //!
 //! A batch norm reads all of its input and writes as much, a convolution behind it reads that again: memory
 //! that nobody needs if the convolution normalises what it reads, block by block, in memory that stays in the
@@ -46,7 +46,7 @@ impl<'a> Source<'a> {
         let to = to.into();
         assert_eq!(to.len(), self.len(), "the length of what a source is written to");
         match *self {
-            Self::Plain(values) => values.copy_to_by_all(to),
+            Self::Plain(values) => values.copy_to(to),
             Self::Normed { x, norm } => drop(norm.forward(x, None, to)),
             Self::Gradient { g, x, gradient } => gradient.write(g, x, to),
         }
@@ -130,7 +130,7 @@ impl<'a> Source<'a> {
 
     fn compute(&self, range: Range<usize>, to: FloatsMut<'_>) {
         match *self {
-            Self::Plain(values) => values.get(range).copy_to(to),
+            Self::Plain(values) => values.get(range).copy_here(to),
             Self::Normed { x, norm } => either!(Floats, x.get(range), x => {
                 either!(FloatsMut, to, to => norm.apply_rows(x, to));
             }),

@@ -191,6 +191,9 @@ fn images_of_one_pixel_and_kernels_larger_than_the_image() {
     // Whole output rows that see nothing but padding.
     check(ConvShape { padding: Padding { top: 9, bottom: 8, left: 9, right: 8 }, ..BASE });
     check(ConvShape { stride: [9, 11], ..BASE });
+    let aside = Padding { left: 4, ..Padding::default() };
+    let sizes = ConvShape { width: 1, kernel: [1, 2], stride: [1, 3], dilation: [1, 2], ..BASE };
+    check(ConvShape { padding: aside, ..sizes });
 }
 
 #[test]
@@ -276,10 +279,12 @@ fn layers_of_stride_two() {
 fn an_empty_batch_has_no_output_and_no_gradient() {
     for groups in [1, 4] {
         let shape = ConvShape { batch: 0, groups, out_channels: 4, ..BASE };
-        let conv = Conv::plan(shape).unwrap();
-        let got = run(&conv, &Data::new(&shape), &mut Scratch::new());
-        let dw = vec![0.0; shape.w_len()];
-        assert_eq!(got, Passes { y: vec![], finished: vec![], dx: vec![], dw });
+        for algorithm in Algorithm::ALL.into_iter().filter(|algorithm| algorithm.serves(&shape)) {
+            let conv = Conv::plan_as(shape, algorithm).unwrap();
+            let got = run(&conv, &Data::new(&shape), &mut Scratch::new());
+            let dw = vec![0.0; shape.w_len()];
+            assert_eq!(got, Passes { y: vec![], finished: vec![], dx: vec![], dw });
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 mod definition;
 
 use definition::{Data, run, wrong};
-use ocelli_kernels::{Conv, ConvShape, Padding, Scratch};
+use ocelli_kernels::{Bf16, Conv, ConvShape, Epilogue, Form, Padding, Scratch};
 
 #[test]
 fn large_results_are_streamed_to_the_same_bits() {
@@ -54,4 +54,29 @@ fn large_results_are_streamed_to_the_same_bits() {
             assert!(part(&all.y) == alone.y && part(&all.dx) == alone.dx, "{shape:?}");
         }
     }
+}
+
+#[test]
+fn large_results_in_bf16_are_streamed_to_the_same_bits() {
+    let shape = ConvShape {
+        batch: 8,
+        height: 97,
+        width: 203,
+        in_channels: 8,
+        out_channels: 112,
+        kernel: [1, 1],
+        stride: [1, 1],
+        padding: Padding::default(),
+        dilation: [1, 1],
+        groups: 1,
+    };
+    assert!(shape.y_len() > 16 << 20);
+    let (data, scratch) = (Data::new(&shape), &mut Scratch::new());
+    let plan = Conv::plan(shape).unwrap();
+    let weights = plan.pack(Form::Forward, &data.w);
+    let (mut y, mut narrow) =
+        (vec![f32::NAN; shape.y_len()], vec![Bf16::new(f32::NAN); shape.y_len()]);
+    plan.forward(&data.x, &weights, Epilogue::default(), &mut y, scratch);
+    plan.forward(&data.x, &weights, Epilogue::default(), &mut narrow, scratch);
+    assert!(y.iter().map(|&y| Bf16::new(y)).eq(narrow));
 }

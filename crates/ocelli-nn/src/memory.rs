@@ -137,7 +137,11 @@ pub(crate) struct Halves {
 impl Halves {
     /// `len` values with unspecified contents, for whoever writes all of them.
     pub fn new(len: usize) -> Self {
-        Self { memory: Buffer::new(len.div_ceil(2)), len }
+        let mut halves = Self { memory: Buffer::new(len.div_ceil(2)), len };
+        if cfg!(debug_assertions) {
+            halves.fill(Bf16::new(f32::NAN));
+        }
+        halves
     }
 }
 

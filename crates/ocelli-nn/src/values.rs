@@ -76,10 +76,12 @@ impl Values {
 
     /// The same of a given width.
     pub fn like(self, narrow: bool) -> Self {
-        match self.is_narrow() == narrow {
-            true => self,
-            false => Self::Written(self.written().like(narrow)),
+        if self.is_narrow() == narrow {
+            return self;
         }
+        let mut values = Fresh::new(self.len(), narrow);
+        self.source().write(values.get());
+        values.into()
     }
 }
 

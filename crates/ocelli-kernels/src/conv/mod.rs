@@ -150,9 +150,9 @@ impl Conv {
                 backward: Depthwise::backward_input(&shape, isa),
             },
             Algorithm::Mixed => Kernel::Mixed {
-                forward: Mixed::forward(&shape, isa),
-                backward: Mixed::backward_input(&shape, isa),
-                weight: mixed::WeightGradient::new(&shape, isa),
+                forward: Mixed::forward(&shape),
+                backward: Mixed::backward_input(&shape),
+                weight: mixed::WeightGradient::new(&shape),
             },
         };
         Ok(Conv { shape, isa, algorithm, kernel })

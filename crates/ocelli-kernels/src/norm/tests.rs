@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::testing::{fill, gradient_error, relative_error, widen, with_threads};
-use crate::{Floats, FloatsMut};
+use crate::{Bf16, Floats, FloatsMut};
 
 const EPS: f32 = 1e-3;
 
@@ -229,5 +229,44 @@ fn addition_with_an_activation_and_its_backward() {
                 assert_eq!(dx[i], if z > low && z < high { dy[i] } else { 0.0 });
             }
         }
+    }
+}
+
+#[test]
+fn bf16_is_f32_of_the_same_values_rounded() {
+    let narrow = |values: &[f32]| values.iter().map(|&v| Bf16::new(v)).collect::<Vec<_>>();
+    let wide = |values: &[Bf16]| values.iter().map(|v| v.to_f32()).collect::<Vec<_>>();
+    // More than a group of rows, and channels beyond whole vectors.
+    for (act, channels) in
+        [(Activation::Relu, 64), (Activation::Relu6, 21), (Activation::Identity, 3)]
+    {
+        let case = Case::new(77, channels, act, true);
+        let [x, residual, dy] =
+            [&case.x, case.residual.as_ref().unwrap(), &case.weight].map(|v| narrow(v));
+        let [wide_x, wide_residual, wide_dy] = [&x, &residual, &dy].map(|v| wide(v));
+        let norm = Norm::of_batch(&Moments::new(&x, channels), &case.gamma, &case.beta, act, EPS);
+        let moments = Moments::new(&wide_x, channels);
+        let same = Norm::of_batch(&moments, &case.gamma, &case.beta, act, EPS);
+        assert_eq!([norm.mean(), norm.var()], [same.mean(), same.var()]);
+        let (mut y, mut g) = (vec![Bf16::default(); x.len()], vec![Bf16::default(); x.len()]);
+        let (mut wide_y, mut wide_g) = (vec![f32::NAN; x.len()], vec![f32::NAN; x.len()]);
+        let mask = norm.forward(&x, Some((&residual).into()), &mut y);
+        let wide_mask = norm.forward(&wide_x, Some((&wide_residual).into()), &mut wide_y);
+        assert!(y == narrow(&wide_y) && mask.words == wide_mask.words, "{act:?}");
+        if act != Activation::Identity {
+            let sums = norm.sums_gated(&dy, &x, &mask, &mut g);
+            let wide_sums = norm.sums_gated(&wide_dy, &wide_x, &wide_mask, &mut wide_g);
+            assert_eq!(g, narrow(&wide_g), "{act:?}");
+            let of = |sums: &NormSums| {
+                let (mut gamma, mut beta) = (vec![f32::NAN; channels], vec![f32::NAN; channels]);
+                norm.parameter_gradients(sums, [Some(&mut gamma), Some(&mut beta)]);
+                [gamma, beta]
+            };
+            assert_eq!(of(&sums), of(&wide_sums), "{act:?}");
+        }
+        let gradient = norm.gradient(77, &norm.sums(&dy, &x), false);
+        gradient.write(&dy, &x, &mut g);
+        gradient.write(&wide_dy, &wide_x, &mut wide_g);
+        assert_eq!(g, narrow(&wide_g), "{act:?}");
     }
 }

@@ -32,8 +32,7 @@ const INPUT_ROWS: usize = 8;
 /// the first one among equals.
 ///
 /// # Panics
-/// When the shape is invalid, a slice has another length than it says, or taps are wanted of windows with more than
-/// 65536 positions.
+/// When the shape is invalid or a slice has another length than it says.
 pub fn max_forward<'a, 'b>(
     shape: &PoolShape,
     x: impl Into<Source<'a>>,
@@ -66,7 +65,6 @@ fn forward<T: Element>(shape: &PoolShape, x: Source<'_>, y: &mut [T], taps: Opti
     let memory = groups.iter().map(|group| x.memory(read(group).len())).max().unwrap_or(0);
     let taps = taps.map(|taps| {
         assert_eq!(taps.len(), y.len(), "max pool: length of taps");
-        assert!(rows.kernel * columns.kernel <= 1 << 16, "max pool: a window too large for taps");
         SharedMut::new(taps)
     });
     let y = SharedMut::new(y);

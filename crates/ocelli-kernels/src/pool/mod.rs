@@ -1,6 +1,6 @@
 //! Max, average and global average pooling of `[N, H, W, C]`.
 //!
-//! Forward, each output row is one task; backward, each input row is: it gathers from the windows that
+//! Forward, a few output rows are one task; backward, a few input rows are: each gathers from the windows that
 //! contain it, so nothing is scattered, no two threads write the same place and the order of additions
 //! is fixed by the shape.
 
@@ -70,6 +70,10 @@ impl PoolShape {
             if found.is_none() {
                 return Err(ShapeError::Window { axis, kernel, extent: kernel, size });
             }
+        }
+        // The position of a winner is kept in 16 bits.
+        if self.kernel[0].saturating_mul(self.kernel[1]) > 1 << 16 {
+            return Err(ShapeError::TooLarge { what: "the window" });
         }
         let [rows, columns] = self.output();
         for (what, sizes) in

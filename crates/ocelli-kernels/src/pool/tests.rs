@@ -1,7 +1,10 @@
 //! Against the definition in f64, its finite differences, and the awkward shapes.
 
 use super::*;
+use crate::activation::Activation;
+use crate::norm::{Moments, Norm, NormSums};
 use crate::testing::{fill, gradient_error, relative_error, widen, with_threads};
+use crate::{Bf16, Floats, Source};
 
 fn shape(size: [usize; 2], channels: usize, kernel: [usize; 2], stride: [usize; 2]) -> PoolShape {
     let [height, width] = size;
@@ -108,6 +111,44 @@ fn max_pooling_matches_its_definition() {
 }
 
 #[test]
+fn max_pooling_of_a_norm_is_that_of_what_it_writes() {
+    let s = PoolShape {
+        batch: 3,
+        padding: Padding::symmetric(1, 1),
+        ..shape([19, 23], 20, [3, 3], [2, 2])
+    };
+    let narrow = |values: &[f32]| values.iter().map(|&v| Bf16::new(v)).collect::<Vec<_>>();
+    let (x, dy) = (narrow(&fill(s.x_len(), 1)), narrow(&fill(s.y_len(), 2)));
+    let wide: Vec<f32> = x.iter().map(|x| x.to_f32()).collect();
+    let moments = Moments::new(&x, s.channels);
+    let (ones, zeros) = (vec![1.0; s.channels], vec![0.1; s.channels]);
+    let norm = Norm::of_batch(&moments, &ones, &zeros, Activation::Relu, 1e-3);
+    let mut written = vec![f32::NAN; s.x_len()];
+    norm.forward(&x, None, &mut written);
+    let run = |x: Source<'_>| {
+        let (mut y, mut taps) = (vec![Bf16::default(); s.y_len()], vec![u16::MAX; s.y_len()]);
+        max_forward(&s, x, &mut y, Some(&mut taps));
+        (y, taps)
+    };
+    let (y, taps) = run((&written).into());
+    for x in [Floats::from(&x), Floats::from(&wide)] {
+        assert!(run(Source::Normed { x, norm: &norm }) == (y.clone(), taps.clone()));
+    }
+    let mut dx = vec![Bf16::default(); s.x_len()];
+    let sums = max_backward(&s, &dy, &taps, Some((&norm, (&x).into())), &mut dx).unwrap();
+    let mut full = vec![f32::NAN; s.x_len()];
+    let wide_dy: Vec<f32> = dy.iter().map(|dy| dy.to_f32()).collect();
+    assert!(max_backward(&s, &wide_dy, &taps, None, &mut full).is_none());
+    assert_eq!(dx, narrow(&full));
+    let gamma = |sums: &NormSums| {
+        let mut gamma = vec![f32::NAN; s.channels];
+        norm.parameter_gradients(sums, [Some(&mut gamma), None]);
+        gamma
+    };
+    assert!(relative_error(&gamma(&sums), &widen(&gamma(&norm.sums(&dx, &x)))) < 1e-5);
+}
+
+#[test]
 fn average_pooling_matches_its_definition() {
     for s in shapes() {
         for divisor in [Divisor::Padded, Divisor::Valid] {
@@ -189,6 +230,8 @@ fn impossible_shapes_are_refused() {
     assert_eq!(refused(too_wide), ShapeError::PoolPadding { axis: "width", padding: 2, kernel: 2 });
     let large = refused(shape([4, 2], 1, [3, 3], [1, 1]));
     assert_eq!(large, ShapeError::Window { axis: "width", kernel: 3, extent: 3, size: 2 });
+    let wide = refused(shape([400, 400], 1, [257, 256], [1, 1]));
+    assert_eq!(wide, ShapeError::TooLarge { what: "the window" });
     assert!(matches!(
         refused(shape([usize::MAX, 2], 1, [1, 1], [1, 1])),
         ShapeError::TooLarge { .. }

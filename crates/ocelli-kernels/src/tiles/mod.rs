@@ -12,6 +12,8 @@ mod transpose;
 pub(crate) use amx::allowed;
 pub(crate) use transpose::transpose;
 
+use crate::bf16::Bf16;
+
 /// Rows of a tile, and columns of a tile of sums.
 pub(crate) const SIDE: usize = 16;
 /// Values of the left operand's rows, and of the right one's columns, in a tile.
@@ -82,6 +84,7 @@ impl Tiles {
             // SAFETY: the caller's promise; the registers are configured.
             return unsafe { amx::run(job) };
         }
+        debug_assert!(!self.amx, "AMX is for x86-64 under Linux");
         // SAFETY: the caller's promise.
         unsafe { plain::run(job) }
     }
@@ -97,6 +100,12 @@ impl Drop for Tiles {
     }
 }
 
+/// The word of two values.
+#[inline(always)]
+pub(crate) fn pair(first: Bf16, second: Bf16) -> u32 {
+    u32::from(first.bits()) | u32::from(second.bits()) << 16
+}
+
 /// f32 as the bits of twice as many bf16, in pairs.
 pub(crate) fn words(memory: &mut [f32]) -> &mut [u32] {
     // SAFETY: both are plain bits, of which any are valid, of the same size and alignment.
@@ -106,7 +115,6 @@ pub(crate) fn words(memory: &mut [f32]) -> &mut [u32] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bf16::Bf16;
     use crate::isa;
     use crate::testing::{fill, relative_error};
 

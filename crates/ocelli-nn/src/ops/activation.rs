@@ -10,8 +10,8 @@ pub(crate) fn activation(x: &Feature, act: Activation, pass: &mut Pass) -> Resul
     if act == Activation::Identity {
         return Ok(x.clone());
     }
-    let mut y = Buffer::new(x.values().len());
-    activation::forward(act, x.values(), &mut y);
+    let mut y = Buffer::new(x.len());
+    activation::forward(act, &x.numbers().wide(), &mut y);
     let input = pass.node(x)?;
     let values = x.numbers().clone();
     let backward = input.map(|input| {

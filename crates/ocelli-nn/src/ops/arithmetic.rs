@@ -10,8 +10,8 @@ use crate::{Feature, Pass, Result};
 
 /// `a + b`, of one shape.
 pub(crate) fn add(a: &Feature, b: &Feature, pass: &mut Pass) -> Result<Feature> {
-    let mut y = Buffer::new(a.values().len());
-    add_act(a.values(), b.values(), Activation::Identity, &mut y);
+    let mut y = Buffer::new(a.len());
+    add_act(&a.numbers().wide(), &b.numbers().wide(), Activation::Identity, &mut y);
     let inputs = [pass.node(a)?, pass.node(b)?];
     let backward = inputs.iter().any(Option::is_some).then(|| {
         pass.backward_of(move |dy, gradients| {
@@ -26,8 +26,8 @@ pub(crate) fn add(a: &Feature, b: &Feature, pass: &mut Pass) -> Result<Feature> 
 
 /// `x` times numbers that are drawn, not learned: one for each element, or one for each image.
 pub(crate) fn scale_by(x: &Feature, factors: Vec<f32>, pass: &mut Pass) -> Result<Feature> {
-    let mut y = Buffer::new(x.values().len());
-    scale(x.values(), &factors, &mut y);
+    let mut y = Buffer::new(x.len());
+    scale(&x.numbers().wide(), &factors, &mut y);
     let backward = pass.node(x)?.map(|input| {
         pass.backward_of(move |dy, gradients| {
             gradients.add(input, dy.len(), |dx| scale(dy, &factors, dx));
@@ -48,8 +48,8 @@ fn scale(x: &[f32], factors: &[f32], y: &mut [f32]) {
 /// `x` `[N, H, W, C]` times `gate` `[N, C]`, the same for all pixels of an image.
 pub(crate) fn gate(x: &Feature, gate: &Feature, pass: &mut Pass) -> Result<Feature> {
     let channels = x.channels();
-    let mut y = Buffer::new(x.values().len());
-    arrange::gate(x.values(), gate.values(), channels, &mut y);
+    let mut y = Buffer::new(x.len());
+    arrange::gate(&x.numbers().wide(), &gate.numbers().wide(), channels, &mut y);
     let inputs = [pass.node(x)?, pass.node(gate)?];
     let (x_values, gate_values) = (x.numbers().clone(), gate.numbers().wide());
     let backward = inputs.iter().any(Option::is_some).then(|| {
@@ -113,9 +113,9 @@ pub(crate) fn pad_channels(
     let mut dims = x.dims().to_vec();
     dims[x.dims().len() - 1] = total;
     let mut y = Buffer::new(dims.iter().product());
-    arrange::pad_channels(x.values(), [before, channels, after], &mut y);
+    arrange::pad_channels(&x.numbers().wide(), [before, channels, after], &mut y);
     let inner = before..before + channels;
-    let len = x.values().len();
+    let len = x.len();
     let backward = pass.node(x)?.map(|input| {
         pass.backward_of(move |dy, gradients| {
             gradients.add(input, len, |dx| arrange::split(&dy[..], total, inner, dx));

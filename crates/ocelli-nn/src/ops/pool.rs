@@ -40,7 +40,7 @@ pub(crate) fn average_pool(
     pass: &mut Pass,
 ) -> Result<Feature> {
     let mut y = Buffer::new(shape.y_len());
-    pool::average_forward(&shape, divisor, x.values(), &mut y);
+    pool::average_forward(&shape, divisor, &x.numbers().wide(), &mut y);
     let backward = pass.node(x)?.map(|input| {
         pass.backward_of(move |dy, gradients| {
             gradients.add(input, shape.x_len(), |dx| {

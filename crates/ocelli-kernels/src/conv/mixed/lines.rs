@@ -156,7 +156,7 @@ impl Lines {
         let columns = (self.pitch * self.step[1]) as isize;
         let begin = (-self.first[1]).clamp(0, columns);
         let end = (width as isize - self.first[1]).clamp(begin, columns);
-        let from = (begin + self.first[1]) as usize * channels;
+        let from = (begin + self.first[1]).max(0) as usize * channels;
         let inside = begin as usize * channels..end as usize * channels;
         // Lines behind the last that is read are zeros.
         let lines = (rows.len() - 1) * self.step[0] + self.span[0] + 1;

@@ -17,7 +17,7 @@ use super::grid::{Grid, Pass};
 use super::{ConvShape, Epilogue};
 use crate::Scratch;
 use crate::bf16::Bf16;
-use crate::isa::{self, Isa, multiversion};
+use crate::isa::{self, multiversion};
 use crate::output::Output;
 use crate::tiles::{DEPTH, Job, ROW, SIDE, TILE, Tiles};
 use crate::workers::{apart, count, share, split};
@@ -47,15 +47,15 @@ pub(super) struct Mixed {
 }
 
 impl Mixed {
-    pub fn forward(shape: &ConvShape, isa: Isa) -> Self {
-        Self::new(Pass::forward(shape), shape.groups, isa)
+    pub fn forward(shape: &ConvShape) -> Self {
+        Self::new(Pass::forward(shape), shape.groups)
     }
 
-    pub fn backward_input(shape: &ConvShape, isa: Isa) -> Self {
-        Self::new(Pass::backward_input(shape), shape.groups, isa)
+    pub fn backward_input(shape: &ConvShape) -> Self {
+        Self::new(Pass::backward_input(shape), shape.groups)
     }
 
-    fn new(pass: Pass, groups: usize, isa: Isa) -> Self {
+    fn new(pass: Pass, groups: usize) -> Self {
         let pass = joined(pass);
         let group = [pass.source[2] / groups, pass.target[2] / groups];
         let lines = Lines::new(&pass);
@@ -63,7 +63,7 @@ impl Mixed {
         let loaded = (lines.image_len(2) - lines.image_len(1)) * size_of::<Bf16>();
         let blocks = Blocks::new(&pass, most_rows(&pass, &lines, line + loaded, BYTES, BLOCKS));
         let runs = pass.grids.iter().map(|grid| runs(grid, groups)).collect();
-        Self { pass, groups, group, lines, runs, blocks, amx: isa == Isa::Avx512 && isa::amx() }
+        Self { pass, groups, group, lines, runs, blocks, amx: isa::amx() }
     }
 
     /// How many blocks the target is written in.
@@ -188,9 +188,14 @@ impl Mixed {
                 let two = start + SIDE < to.positions;
                 // Sums of neighbouring pixels go where they belong, others beside that first.
                 let place = [start, start + SIDE].map(|start| to.straight(start, image));
+                let (len, first) = (values.len(), values.as_mut_ptr());
+                let beside: *mut f32 = aside.0.as_mut_ptr().cast();
                 let c = [0, 1].map(|tile| match place[tile] {
-                    Some(at) => values[at..][..(SIDE - 1) * to.channels + count].as_mut_ptr(),
-                    None => aside.0[tile * SIDE..].as_mut_ptr().cast(),
+                    Some(at) => {
+                        assert!(at + (SIDE - 1) * to.channels + count <= len, "sums in the block");
+                        first.wrapping_add(at)
+                    }
+                    None => beside.wrapping_add(tile * SIDE * DEPTH),
                 });
                 let row = |place: Option<usize>| place.map_or(DEPTH, |_| to.channels);
                 let job = Job {

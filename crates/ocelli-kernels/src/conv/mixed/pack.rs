@@ -6,7 +6,7 @@ use super::Mixed;
 use super::lines::Run;
 use crate::bf16::Bf16;
 use crate::isa::multiversion;
-use crate::tiles::{DEPTH, SIDE, Words, transpose, words};
+use crate::tiles::{DEPTH, SIDE, Words, pair, transpose, words};
 use rayon::prelude::*;
 
 /// Where weights `[O, kH, kW, I]` are read from.
@@ -102,8 +102,8 @@ multiversion! {
                 Some(whole) => values = *whole,
                 None => values[..depth].copy_from_slice(row),
             }
-            for (word, pair) in words.iter_mut().zip(values.as_chunks::<2>().0) {
-                *word = both(pair[0], pair[1]);
+            for (word, values) in words.iter_mut().zip(values.as_chunks::<2>().0) {
+                *word = pair(Bf16::new(values[0]), Bf16::new(values[1]));
             }
         }
     }
@@ -120,12 +120,7 @@ multiversion! {
             }
         }
         for ((word, &even), &odd) in to.iter_mut().zip(&rows[0]).zip(&rows[1]) {
-            *word = both(even, odd);
+            *word = pair(Bf16::new(even), Bf16::new(odd));
         }
     }
-}
-
-#[inline(always)]
-fn both(first: f32, second: f32) -> u32 {
-    u32::from(Bf16::new(first).bits()) | u32::from(Bf16::new(second).bits()) << 16
 }

@@ -10,18 +10,16 @@
 use super::super::ConvShape;
 use super::super::grid::{Grid, Pass};
 use super::lines::{Block, Blocks, Lines, Run, runs};
-use super::{joined, most_rows};
+use super::{BYTES, joined, most_rows};
 use crate::Scratch;
 use crate::bf16::Bf16;
-use crate::isa::{self, Isa, multiversion};
+use crate::isa::{self, multiversion};
 use crate::register::even_pieces;
 use crate::source::Source;
-use crate::tiles::{DEPTH, Job, ROW, SIDE, TILE, Tiles, Words, transpose, words};
+use crate::tiles::{DEPTH, Job, ROW, SIDE, TILE, Tiles, Words, pair, transpose, words};
 use crate::workers::{apart, count, share, split};
 use rayon::prelude::*;
 
-/// Bytes of x and dy in a block.
-const BYTES: usize = 1 << 20;
 /// Most slices, and most values of the sums of all of them together (but never fewer slices than two).
 const SLICES: usize = 16;
 const SUMS: usize = 1 << 23;
@@ -52,12 +50,12 @@ struct Positions {
 }
 
 impl WeightGradient {
-    pub fn new(shape: &ConvShape, isa: Isa) -> Self {
+    pub fn new(shape: &ConvShape) -> Self {
         let pass = joined(Pass::forward(shape));
         let group = [shape.group_in(), shape.group_out()];
         let (lines, runs) = (Lines::new(&pass), runs(&pass.grids[0], shape.groups));
         let line = lines.image_len(2) - lines.image_len(1) + lines.pitch * shape.out_channels;
-        let amx = isa == Isa::Avx512 && isa::amx();
+        let amx = isa::amx();
         let sums = shape.groups * group[1] * runs.len() * row_of(&runs[0], group[0]);
         let slices = 1 << (SUMS / sums).clamp(2, SLICES).ilog2();
         let most = most_rows(&pass, &lines, line * size_of::<Bf16>(), BYTES, slices);
@@ -147,7 +145,7 @@ impl WeightGradient {
                 interleave(plane, second, both);
                 let alone = &plane[both.len()..];
                 let (single, beyond) = rest.split_at_mut(alone.len().min(rest.len()));
-                widen(alone, single);
+                with_zeros(alone, single);
                 beyond.fill(0);
             }
         }
@@ -212,10 +210,9 @@ impl WeightGradient {
                     let [plane, place] = self.lines.place(self.grid(), run);
                     let place = plane * positions.plane_words + place + group * self.group[0];
                     for column in (0..width).step_by(DEPTH) {
-                        let [c, below] = [0, 1].map(|tile| {
-                            let at = tile * SIDE * columns + i * width + column;
-                            sums.as_mut_ptr().wrapping_add(at)
-                        });
+                        let first = sums.as_mut_ptr();
+                        let [c, below] = [0, SIDE * columns]
+                            .map(|tile| first.wrapping_add(tile + i * width + column));
                         let job = Job {
                             a: dy.as_ptr().cast(),
                             b: x[place + column..].as_ptr().cast(),
@@ -275,15 +272,15 @@ multiversion! {
     /// Words of values of both.
     fn interleave(first: &[Bf16], second: &[Bf16], to: &mut [u32]) {
         for ((to, first), second) in to.iter_mut().zip(first).zip(second) {
-            *to = both(*first, *second);
+            *to = pair(*first, *second);
         }
     }
 }
 
 multiversion! {
     /// Words of values and zeros.
-    fn widen(first: &[Bf16], to: &mut [u32]) {
-        to.iter_mut().zip(first).for_each(|(to, first)| *to = u32::from(first.bits()));
+    fn with_zeros(first: &[Bf16], to: &mut [u32]) {
+        to.iter_mut().zip(first).for_each(|(to, first)| *to = pair(*first, Bf16::default()));
     }
 }
 
@@ -296,21 +293,16 @@ multiversion! {
             match (first.as_array::<SIDE>(), second.as_array::<SIDE>()) {
                 (Some(first), Some(second)) => {
                     for ((word, first), second) in words.iter_mut().zip(first).zip(second) {
-                        *word = both(*first, *second);
+                        *word = pair(*first, *second);
                     }
                 }
                 _ => {
                     for ((word, first), second) in words.iter_mut().zip(first).zip(second) {
-                        *word = both(*first, *second);
+                        *word = pair(*first, *second);
                     }
                     words[count..].fill(0);
                 }
             }
         }
     }
-}
-
-#[inline(always)]
-fn both(first: Bf16, second: Bf16) -> u32 {
-    u32::from(first.bits()) | u32::from(second.bits()) << 16
 }
