@@ -7,32 +7,33 @@ mod definition;
 use definition::{Data, run, wrong};
 use ocelli_kernels::{Bf16, Conv, ConvShape, Epilogue, Form, Padding, Scratch};
 
+const POINTWISE: ConvShape = ConvShape {
+    batch: 8,
+    height: 97,
+    width: 101,
+    in_channels: 8,
+    out_channels: 112,
+    kernel: [1, 1],
+    stride: [1, 1],
+    padding: Padding { top: 0, bottom: 0, left: 0, right: 0 },
+    dilation: [1, 1],
+    groups: 1,
+};
+
 #[test]
 fn large_results_are_streamed_to_the_same_bits() {
-    let pointwise = ConvShape {
-        batch: 8,
-        height: 97,
-        width: 101,
-        in_channels: 8,
-        out_channels: 112,
-        kernel: [1, 1],
-        stride: [1, 1],
-        padding: Padding::default(),
-        dilation: [1, 1],
-        groups: 1,
-    };
     let shapes = [
-        pointwise,
+        POINTWISE,
         // Most pixels of its input meet no weight.
-        ConvShape { in_channels: 112, out_channels: 8, stride: [2, 2], ..pointwise },
+        ConvShape { in_channels: 112, out_channels: 8, stride: [2, 2], ..POINTWISE },
         ConvShape {
             groups: 112,
             in_channels: 112,
             kernel: [3, 3],
             padding: Padding::symmetric(1, 1),
-            ..pointwise
+            ..POINTWISE
         },
-        ConvShape { kernel: [3, 3], padding: Padding::symmetric(1, 1), ..pointwise },
+        ConvShape { kernel: [3, 3], padding: Padding::symmetric(1, 1), ..POINTWISE },
     ];
     for shape in shapes {
         assert!(shape.x_len().max(shape.y_len()) > 8 << 20);
@@ -58,18 +59,7 @@ fn large_results_are_streamed_to_the_same_bits() {
 
 #[test]
 fn large_results_in_bf16_are_streamed_to_the_same_bits() {
-    let shape = ConvShape {
-        batch: 8,
-        height: 97,
-        width: 203,
-        in_channels: 8,
-        out_channels: 112,
-        kernel: [1, 1],
-        stride: [1, 1],
-        padding: Padding::default(),
-        dilation: [1, 1],
-        groups: 1,
-    };
+    let shape = ConvShape { width: 203, ..POINTWISE };
     assert!(shape.y_len() > 16 << 20);
     let (data, scratch) = (Data::new(&shape), &mut Scratch::new());
     let plan = Conv::plan(shape).unwrap();
