@@ -5,7 +5,7 @@
 use ocelli_export::engine;
 use ocelli_infer::Workspace;
 use ocelli_models::{Model, ModelArgs, ModelConfig, PadType, create, list};
-use ocelli_nn::{Classifier, Feature, Kind, Pass};
+use ocelli_nn::{Classifier, Feature, Kind, Pass, Precision};
 
 fn numbers(len: usize, seed: u64) -> Vec<f32> {
     (0..len).map(|i| (i as f32 * 0.7 + seed as f32).sin()).collect()
@@ -30,18 +30,29 @@ fn network(name: &str, args: ModelArgs) -> Model {
 fn check(name: &str, args: ModelArgs) {
     let model = network(name, args);
     let size = if name.ends_with("_cifar") { [32, 24] } else { [70, 64] };
-    let engine = engine(&model, size).unwrap();
+    let [engine, narrow] =
+        [Precision::Fast, Precision::Mixed].map(|way| engine(&model, size, way).unwrap());
     assert_eq!((engine.input(), engine.outputs()), ([size[0], size[1], 3], 7));
     let mut workspace = Workspace::new();
     for batch in [1, 5] {
         let images = numbers(batch * size[0] * size[1] * 3, 50);
         let feature = Feature::from_vec(images.clone(), &[batch, size[0], size[1], 3]).unwrap();
-        let eager = model.logits(&feature, &mut Pass::eval()).unwrap();
-        let eager: Vec<f32> = eager.flatten_all().unwrap().to_vec1().unwrap();
-        let fast = engine.run(&images, &mut workspace).unwrap();
-        let scale = eager.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
-        let worst = eager.iter().zip(fast).fold(0.0_f32, |most, (a, b)| most.max((a - b).abs()));
-        assert!(worst <= 1e-4 * scale, "{name}, {batch}: {worst} of {scale}");
+        let eager = |precision| -> Vec<f32> {
+            let pass = &mut Pass::eval().with_precision(precision);
+            model.logits(&feature, pass).unwrap().flatten_all().unwrap().to_vec1().unwrap()
+        };
+        let wanted = eager(Precision::Fast);
+        let off = |got: &[f32]| {
+            wanted.iter().zip(got).fold(0.0_f32, |most, (a, b)| most.max((a - b).abs()))
+        };
+        let scale = wanted.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
+        let fast = off(engine.run(&images, &mut workspace).unwrap());
+        assert!(fast <= 1e-4 * scale, "{name}, {batch}: {fast} of {scale}");
+        // What bf16 loses, the layers lose, too.
+        let [mixed, layers] =
+            [off(narrow.run(&images, &mut workspace).unwrap()), off(&eager(Precision::Mixed))];
+        let bound = (2.0 * layers).max(1e-2 * scale);
+        assert!(mixed <= bound, "{name}, {batch}: {mixed} of {scale}, the layers {layers}");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use ocelli_kernels::activation::Activation;
 use ocelli_kernels::norm::Affine;
-use ocelli_kernels::{Conv, ConvShape, Form, Packed, ShapeError};
+use ocelli_kernels::{Conv, ConvShape, Form, Packed, Precision, ShapeError};
 
 /// Images of a large batch.
 const MANY: usize = 64;
@@ -43,16 +43,16 @@ impl Filters {
     }
 
     /// The weights in the order in which they are read.
-    pub fn pack(self) -> Result<PackedConv, ShapeError> {
+    pub fn pack(self, precision: Precision) -> Result<PackedConv, ShapeError> {
         let Self { shape, weight, bias, act, .. } = self;
         let mut weights: Vec<Packed> = Vec::new();
         for images in [1, MANY] {
-            let plan = Conv::plan(ConvShape { batch: images, ..shape })?;
+            let plan = Conv::plan_in(ConvShape { batch: images, ..shape }, precision)?;
             if !weights.iter().any(|packed| plan.accepts(packed)) {
                 weights.push(plan.pack(Form::Forward, &weight));
             }
         }
-        Ok(PackedConv { shape, weights, bias, act })
+        Ok(PackedConv { shape, precision, weights, bias, act })
     }
 }
 
@@ -61,6 +61,7 @@ impl Filters {
 pub(crate) struct PackedConv {
     /// For one image.
     pub shape: ConvShape,
+    precision: Precision,
     /// Once for each algorithm: few images may be computed by another one than many.
     weights: Vec<Packed>,
     pub bias: Option<Vec<f32>>,
@@ -70,7 +71,12 @@ pub(crate) struct PackedConv {
 impl PackedConv {
     /// The plan for so many images.
     pub fn plan(&self, images: usize) -> Result<Conv, ShapeError> {
-        Conv::plan(ConvShape { batch: images, ..self.shape })
+        Conv::plan_in(ConvShape { batch: images, ..self.shape }, self.precision)
+    }
+
+    /// Bytes of the weights, in the order that takes most.
+    pub fn bytes(&self) -> usize {
+        self.weights.iter().map(Packed::bytes).max().unwrap_or(0)
     }
 
     /// The weights for a plan.

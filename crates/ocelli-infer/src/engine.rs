@@ -2,25 +2,27 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use ocelli_graph::Graph;
-use ocelli_kernels::{Algorithm, Conv};
+use ocelli_kernels::{Algorithm, Bf16, Conv, Precision};
 
 use crate::fuse::fuse;
 use crate::memory::Memory;
+use crate::run::Run;
 use crate::shapes::hwc;
 use crate::step::{Kind, Step};
+use crate::workspace::Aside;
 use crate::{InferError, Workspace};
 
 /// A network, fused, with packed weights. See the [crate].
 #[derive(Debug)]
 pub struct Engine {
-    steps: Vec<Step>,
-    /// Values of one image, by number.
-    sizes: Vec<usize>,
-    memory: Memory,
+    pub(crate) steps: Vec<Step>,
+    /// Of one image, by number.
+    pub(crate) values: Vec<Value>,
+    pub(crate) memory: Memory,
     /// `[H, W, C]`
     input: [usize; 3],
     output: usize,
@@ -28,7 +30,22 @@ pub struct Engine {
     plans: RwLock<HashMap<usize, Plans>>,
 }
 
-type Plans = Arc<Vec<Option<Conv>>>;
+/// A value of one image.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Value {
+    pub len: usize,
+    /// Whether it is bf16.
+    pub narrow: bool,
+}
+
+impl Value {
+    /// Memory that it takes, in halves of an f32.
+    pub fn size(self) -> usize {
+        if self.narrow { self.len } else { 2 * self.len }
+    }
+}
+
+pub(crate) type Plans = Arc<Vec<Option<Conv>>>;
 
 /// What a step did in a profiled run.
 #[derive(Clone, Debug)]
@@ -44,8 +61,8 @@ pub struct StepTime {
 }
 
 impl Engine {
-    /// Makes an engine of a recorded network. `weights` finds the values of a weight by its name, in the graph's
-    /// axis order.
+    /// Makes an engine of a recorded network, which computes in f32 by the fastest algorithms. `weights` finds the
+    /// values of a weight by its name, in the graph's axis order.
     ///
     /// # Errors
     /// Where a weight is missing or has another size, or a layer cannot be computed.
@@ -53,16 +70,40 @@ impl Engine {
         graph: &'a Graph,
         weights: &'a dyn Fn(&str) -> Option<&'a [f32]>,
     ) -> Result<Self, InferError> {
+        Self::with_precision(graph, weights, Precision::Fast)
+    }
+
+    /// The same in another precision. In mixed precision feature maps are bf16, but for the images and for what is
+    /// answered.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_precision<'a>(
+        graph: &'a Graph,
+        weights: &'a dyn Fn(&str) -> Option<&'a [f32]>,
+        precision: Precision,
+    ) -> Result<Self, InferError> {
         if graph.output() == graph.input() {
             return Err(InferError::Empty);
         }
-        let steps = fuse(graph, weights)?.into_iter().map(Step::pack);
+        let steps = fuse(graph, weights)?.into_iter().map(|step| step.pack(precision));
         let steps = steps.collect::<Result<Vec<_>, _>>()?;
-        let sizes: Vec<usize> = graph.shapes().map(|shape| shape.iter().product()).collect();
-        let output = graph.output().index();
-        let memory = Memory::plan(&steps, &sizes, output);
+        let [given, output] = [graph.input(), graph.output()].map(|value| value.index());
+        let value = |(index, shape): (usize, &[usize])| {
+            let [height, width, _] = hwc(shape);
+            let narrow = precision.narrows(height, width) && ![given, output].contains(&index);
+            Value { len: shape.iter().product(), narrow }
+        };
+        let values: Vec<Value> = graph.shapes().enumerate().map(value).collect();
+        let sizes: Vec<usize> = values.iter().map(|value| value.size()).collect();
+        let weights = |step: &Step| match &step.kind {
+            Kind::Conv(conv) => conv.bytes(),
+            _ => 0,
+        };
+        let weights: Vec<usize> = steps.iter().map(weights).collect();
+        let memory = Memory::plan(&steps, &weights, &sizes, output);
         let input = hwc(graph.shape(graph.input()));
-        Ok(Self { steps, sizes, memory, input, output, plans: RwLock::default() })
+        Ok(Self { steps, values, memory, input, output, plans: RwLock::default() })
     }
 
     /// The size of an image, `[height, width, channels]`.
@@ -72,7 +113,7 @@ impl Engine {
 
     /// How many numbers it answers with for each image.
     pub fn outputs(&self) -> usize {
-        self.sizes[self.output]
+        self.values[self.output].len
     }
 
     /// The logits `[N, outputs]` of images `[N, H, W, C]`.
@@ -84,10 +125,11 @@ impl Engine {
         images: &[f32],
         workspace: &'w mut Workspace,
     ) -> Result<&'w [f32], InferError> {
-        self.run_with(images, workspace, |_, _, step| step())
+        self.run_with(images, workspace, |_, _, _, step| step())
     }
 
-    /// Runs and takes the time of every step.
+    /// Runs and takes the time of every step. Where threads have images of their own it is the time of all of them,
+    /// divided by how many they are.
     ///
     /// # Errors
     /// As [`run`](Self::run).
@@ -102,73 +144,55 @@ impl Engine {
             algorithm: None,
             time: Duration::ZERO,
         };
-        let mut times: Vec<StepTime> = self.steps.iter().map(untimed).collect();
-        self.run_with(images, workspace, |i, plan, step| {
+        let times = Mutex::new(self.steps.iter().map(untimed).collect::<Vec<_>>());
+        self.run_with(images, workspace, |i, plan, threads, step| {
             let start = Instant::now();
             step();
-            times[i].time += start.elapsed();
-            times[i].algorithm = plan.map(Conv::algorithm);
+            let took = start.elapsed() / threads as u32;
+            let time = &mut times.lock().unwrap_or_else(PoisonError::into_inner)[i];
+            time.time += took;
+            time.algorithm = plan.map(Conv::algorithm);
         })?;
-        Ok(times)
+        Ok(times.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Runs; `each` is called with every step's number and plan, and has to run it.
+    /// Runs; `each` is called with every step's number and plan and with how many threads run steps of their own, and
+    /// has to run it.
     fn run_with<'w>(
         &self,
         images: &[f32],
         workspace: &'w mut Workspace,
-        mut each: impl FnMut(usize, Option<&Conv>, &mut dyn FnMut()),
+        each: impl Fn(usize, Option<&Conv>, usize, &mut dyn FnMut()) + Sync,
     ) -> Result<&'w [f32], InferError> {
         let [height, width, channels] = self.input;
-        let size = self.sizes[0].max(1);
+        let size = self.values[0].len.max(1);
         if !images.len().is_multiple_of(size) {
             return Err(InferError::Images { values: images.len(), height, width, channels });
         }
         let all = images.len() / size;
-        let Workspace { values, scratch } = workspace;
-        let values = values.take(self.memory.len(all));
-        for segment in &self.memory.segments {
-            for start in (0..all).step_by(segment.images) {
-                let part = start..(start + segment.images).min(all);
-                let plans = self.plans(part.len())?;
-                for i in segment.steps.clone() {
-                    let step = &self.steps[i];
-                    let (inputs, y) = self.operands(step, images, values, &part, all);
-                    let plan = plans[i].as_ref();
-                    each(i, plan, &mut || step.kind.run(part.len(), plan, &inputs, y, scratch));
-                }
-            }
-        }
+        let threads = rayon::current_num_threads();
+        let Workspace { values, asides } = workspace;
+        asides.resize_with(asides.len().max(threads), Aside::default);
+        let values = Bf16::slice_mut(values.take(self.memory.len(all, threads).div_ceil(2)));
+        let run = Run { engine: self, images, all, threads, each };
+        // On one of the threads that share the work: else each step would begin and end with a message to them.
+        rayon::scope(|_| run.all(values, asides))?;
         let output = self.range(self.output, &(0..all), all);
-        Ok(output.map_or(&[], |range| &values[range]))
+        Ok(output.map_or(&[], |range| Bf16::wide(&values[range])))
     }
 
-    /// What a step reads and what it writes, for some images.
-    fn operands<'v>(
+    /// Where some images of a value lie while all steps but those apart run.
+    pub(crate) fn range(
         &self,
-        step: &Step,
-        images: &'v [f32],
-        values: &'v mut [f32],
-        part: &Range<usize>,
+        value: usize,
+        images: &Range<usize>,
         all: usize,
-    ) -> (Vec<&'v [f32]>, &'v mut [f32]) {
-        let to = self.range(step.output, part, all).unwrap_or(0..0);
-        let (before, rest) = values.split_at_mut(to.start);
-        let (y, after) = rest.split_at_mut(to.len());
-        let (before, after) = (&*before, &*after);
-        let input = |&value: &usize| match self.range(value, part, all) {
-            None => &images[part.start * self.sizes[0]..part.end * self.sizes[0]],
-            Some(from) if from.end <= to.start => &before[from],
-            Some(from) => &after[from.start - to.end..from.end - to.end],
-        };
-        (step.inputs.iter().map(input).collect(), y)
+    ) -> Option<Range<usize>> {
+        self.memory.range(value, self.values[value].size(), images, all)
     }
 
-    fn range(&self, value: usize, images: &Range<usize>, all: usize) -> Option<Range<usize>> {
-        self.memory.range(value, self.sizes[value], images, all)
-    }
-
-    fn plans(&self, images: usize) -> Result<Plans, InferError> {
+    /// The plans for so many images.
+    pub(crate) fn plans(&self, images: usize) -> Result<Plans, InferError> {
         let known = self.plans.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(plans) = known.get(&images) {
             return Ok(plans.clone());

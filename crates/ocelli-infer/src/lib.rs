@@ -6,6 +6,7 @@ mod error;
 mod fuse;
 mod memory;
 mod predictor;
+mod run;
 pub mod shapes;
 mod step;
 mod workspace;

@@ -1,23 +1,32 @@
 //! Where every value lies: one block of memory, in which values that are never alive together share a place.
+//!
+//! It is counted in halves of an f32: a value in bf16 takes one, one in f32 two.
 
 use std::ops::Range;
 
 use crate::step::Step;
 
 /// Places begin at whole cache lines.
-const LINE: usize = 16;
-/// Values that a step of a segment may read and write at a time: about what the caches hold.
-const BUDGET: usize = 1 << 22;
+const LINE: usize = 32;
+/// What a step of a segment may read and write at a time: about what the caches hold.
+const BUDGET: usize = 1 << 23;
+/// The same where threads work apart: about what a thread's own cache holds.
+const OWN: usize = 1 << 20;
+/// Bytes of weights that are worth being read anew for that.
+const WEIGHTS: usize = 1 << 20;
 
 /// Steps that run over the whole batch before the next ones do, so many images at a time.
 ///
 /// A network's maps are large first and small in the end. What a step writes should still be in the cache when
 /// the next one reads it: large maps a few images at a time. Small maps many at a time, as weights are read
-/// anew each time.
+/// anew each time. Where maps are large and weights small, each thread has images of its own, whose values stay in its
+/// own cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Segment {
     pub steps: Range<usize>,
     pub images: usize,
+    /// Whether each thread has images of its own.
+    pub apart: bool,
 }
 
 /// Where a value lies.
@@ -25,21 +34,24 @@ pub(crate) struct Segment {
 pub(crate) enum Place {
     /// Where the caller has it: the network's input.
     Caller,
-    /// All images of the batch, from this value on (times the images of the batch).
+    /// All images of the batch, from this half on (times the images of the batch).
     Batch(usize),
-    /// The images that its segment has in hand, from this value on (times so many).
+    /// The images that its segment has in hand, from this half on (times so many).
     Segment(usize),
+    /// There while the segment runs, then copied to a place in the batch.
+    Copied { segment: usize, batch: usize },
 }
 
-/// The block of memory, in values per image.
+/// The block of memory, in halves per image: the batch's part, then that of the segment that runs, once for each
+/// thread that runs it.
 #[derive(Clone, Debug)]
 pub(crate) struct Memory {
     pub segments: Vec<Segment>,
     pub places: Vec<Place>,
     /// What places in the batch take.
-    batch: usize,
+    pub batch: usize,
     /// What places in each segment take.
-    within: Vec<usize>,
+    pub within: Vec<usize>,
 }
 
 /// When a value is written and when it is last read, in steps or in segments.
@@ -52,13 +64,18 @@ struct Life {
 }
 
 impl Memory {
-    /// Plans for values of `sizes` (of one image); value 0 is the input.
-    pub fn plan<K>(steps: &[Step<K>], sizes: &[usize], output: usize) -> Self {
-        Self::plan_for(steps, sizes, output, BUDGET)
+    /// Plans for values that take `sizes` (of one image) and steps whose weights take so many bytes; value 0 is the
+    /// input.
+    pub fn plan<K>(steps: &[Step<K>], weights: &[usize], sizes: &[usize], output: usize) -> Self {
+        Self::plan_for(steps, sizes, output, cut(steps, weights, sizes, [OWN, BUDGET]))
     }
 
-    fn plan_for<K>(steps: &[Step<K>], sizes: &[usize], output: usize, budget: usize) -> Self {
-        let segments = cut(steps, sizes, budget);
+    fn plan_for<K>(
+        steps: &[Step<K>],
+        sizes: &[usize],
+        output: usize,
+        segments: Vec<Segment>,
+    ) -> Self {
         let segment_of = |step: usize| {
             segments.iter().position(|segment| segment.steps.contains(&step)).unwrap_or(0)
         };
@@ -70,32 +87,44 @@ impl Memory {
             let reads = |step: &Step<K>| step.inputs.contains(&value);
             let last = steps.iter().rposition(reads).unwrap_or(first);
             let life = Life { value, size: sizes[value], first, last };
-            let (start, end) = (segment_of(first), segment_of(last));
+            let (start, mut end) = (segment_of(first), segment_of(last));
             if value == output {
-                kept.push(Life { first: start, last: segments.len(), ..life });
-            } else if start != end {
-                kept.push(Life { first: start, last: end, ..life });
-            } else {
+                end = segments.len();
+            }
+            if start == end {
                 within[start].push(life);
+                continue;
+            }
+            kept.push(Life { first: start, last: end, ..life });
+            if segments[start].apart {
+                within[start].push(Life { last: segments[start].steps.end, ..life });
             }
         }
         let batch = arrange(kept, |value, at| places[value] = Place::Batch(at));
         let within = within
             .into_iter()
-            .map(|lives| arrange(lives, |value, at| places[value] = Place::Segment(at)))
+            .map(|lives| {
+                arrange(lives, |value, at| {
+                    places[value] = match places[value] {
+                        Place::Batch(batch) => Place::Copied { segment: at, batch },
+                        _ => Place::Segment(at),
+                    };
+                })
+            })
             .collect();
         Self { segments, places, batch, within }
     }
 
-    /// Values for a batch of so many images.
-    pub fn len(&self, images: usize) -> usize {
-        let segments = self.segments.iter().zip(&self.within);
-        let most = segments.map(|(segment, len)| len * segment.images.min(images)).max();
-        self.batch * images + most.unwrap_or(0)
+    /// Halves for a batch of so many images on so many threads.
+    pub fn len(&self, images: usize, threads: usize) -> usize {
+        let each = self.segments.iter().zip(&self.within).map(|(segment, len)| {
+            len * segment.images.min(images) * segment.threads(images, threads)
+        });
+        self.batch * images + each.max().unwrap_or(0)
     }
 
-    /// Where some images of a value of `size` lie, if not with the caller. They are part of a batch of `all`,
-    /// and, in their segment, all that it has in hand.
+    /// Where some images of a value that takes `size` lie in the batch's part of a batch of `all`, or in that of the
+    /// segment, behind it, which has these images in hand; None where the caller has them.
     pub fn range(
         &self,
         value: usize,
@@ -105,27 +134,56 @@ impl Memory {
     ) -> Option<Range<usize>> {
         let start = match self.places[value] {
             Place::Caller => return None,
-            Place::Batch(at) => at * all + images.start * size,
+            Place::Batch(at) | Place::Copied { batch: at, .. } => at * all + images.start * size,
             Place::Segment(at) => self.batch * all + at * images.len(),
         };
         Some(start..start + images.len() * size)
     }
+
+    /// The same within the part of the segment, while it runs apart.
+    pub fn own_range(&self, value: usize, size: usize, images: usize) -> Option<Range<usize>> {
+        match self.places[value] {
+            Place::Caller | Place::Batch(_) => None,
+            Place::Segment(at) | Place::Copied { segment: at, .. } => {
+                Some(at * images..at * images + images * size)
+            }
+        }
+    }
 }
 
-/// Cuts steps into segments. A segment has no fewer images in hand than the one before it.
-fn cut<K>(steps: &[Step<K>], sizes: &[usize], budget: usize) -> Vec<Segment> {
-    let mut segments: Vec<Segment> = Vec::new();
-    let mut images = usize::MAX;
-    for (i, step) in steps.iter().enumerate().rev() {
+impl Segment {
+    /// How many threads have images of their own.
+    pub fn threads(&self, images: usize, threads: usize) -> usize {
+        if self.apart { threads.min(images.div_ceil(self.images)).max(1) } else { 1 }
+    }
+}
+
+/// Cuts steps into segments: the first ones, as long as weights are small, are one in which threads work apart; then a
+/// segment has no fewer images in hand than the one before it.
+fn cut<K>(
+    steps: &[Step<K>],
+    weights: &[usize],
+    sizes: &[usize],
+    [own, budget]: [usize; 2],
+) -> Vec<Segment> {
+    let fit = |step: &Step<K>, budget: usize| {
         let touched: usize =
             step.inputs.iter().chain([&step.output]).map(|&value| sizes[value]).sum();
         // Powers of two, so that there are few segments.
-        let fit = 1 << (budget / touched.max(1)).max(1).ilog2();
-        images = images.min(fit);
+        1 << (budget / touched.max(1)).max(1).ilog2()
+    };
+    let first = weights.iter().take_while(|&&bytes| bytes <= WEIGHTS).count();
+    let mut segments: Vec<Segment> = Vec::new();
+    let mut images = usize::MAX;
+    for (i, step) in steps.iter().enumerate().skip(first).rev() {
+        images = images.min(fit(step, budget));
         match segments.last_mut() {
             Some(segment) if segment.images == images => segment.steps.start = i,
-            _ => segments.push(Segment { steps: i..i + 1, images }),
+            _ => segments.push(Segment { steps: i..i + 1, images, apart: false }),
         }
+    }
+    if let Some(images) = steps[..first].iter().map(|step| fit(step, own)).min() {
+        segments.push(Segment { steps: 0..first, images, apart: true });
     }
     segments.reverse();
     segments
@@ -173,8 +231,12 @@ mod tests {
         (0..count).map(step).collect()
     }
 
-    fn plan(steps: &[Step<()>], sizes: &[usize], budget: usize) -> Memory {
-        Memory::plan_for(steps, sizes, steps.len(), budget)
+    /// With the first so many steps apart.
+    fn plan(steps: &[Step<()>], sizes: &[usize], first: usize, budget: usize) -> Memory {
+        let mut weights = vec![0; first];
+        weights.resize(steps.len(), WEIGHTS + 1);
+        let segments = cut(steps, &weights, sizes, [budget / 2, budget]);
+        Memory::plan_for(steps, sizes, steps.len(), segments)
     }
 
     #[test]
@@ -182,44 +244,59 @@ mod tests {
         let steps = chain(6);
         let sizes = [3, 160, 320, 160, 32, 100, 7];
         for budget in [1, 300, 700, 1000, 100_000] {
-            let memory = plan(&steps, &sizes, budget);
-            for all in 1..6 {
-                for segment in &memory.segments {
-                    let images = 0..segment.images.min(all);
-                    let range =
-                        |value: usize| memory.range(value, sizes[value], &images, all).unwrap();
-                    for i in segment.steps.clone() {
-                        let y = range(i + 1);
-                        assert!(y.end <= memory.len(all), "{budget} {all} {i}");
-                        // Values from before that this step or a later one reads.
-                        let alive = |value: &usize| {
-                            steps[i..].iter().any(|step| step.inputs.contains(value))
-                        };
-                        for value in (1..i + 1).filter(alive) {
-                            let x = range(value);
-                            assert!(
-                                x.end <= y.start || y.end <= x.start,
-                                "{budget} {all} {value} {i}"
-                            );
-                        }
+            for first in 0..=6 {
+                let memory = plan(&steps, &sizes, first, budget);
+                for all in 1..6 {
+                    for segment in &memory.segments {
+                        lie_apart(&memory, segment, &steps, &sizes, all);
                     }
                 }
             }
         }
     }
 
+    fn lie_apart(
+        memory: &Memory,
+        segment: &Segment,
+        steps: &[Step<()>],
+        sizes: &[usize],
+        all: usize,
+    ) {
+        let images = 0..segment.images.min(all);
+        let range = |value: usize| match segment.apart {
+            true => memory.own_range(value, sizes[value], images.len()).unwrap(),
+            false => memory.range(value, sizes[value], &images, all).unwrap(),
+        };
+        for i in segment.steps.clone() {
+            let y = range(i + 1);
+            assert!(y.end <= memory.len(all, 1), "{all} {i} of {segment:?}");
+            // Values from before that this step or a later one reads.
+            let alive = |value: &usize| steps[i..].iter().any(|step| step.inputs.contains(value));
+            for value in (1..i + 1).filter(alive) {
+                let x = range(value);
+                assert!(x.end <= y.start || y.end <= x.start, "{all} {value} {i} of {segment:?}");
+            }
+        }
+    }
+
     #[test]
     fn a_chain_takes_two_places_and_one_for_the_output() {
-        let memory = plan(&chain(6)[..5], &[16; 6], 1 << 20);
+        let memory = plan(&chain(6)[..5], &[LINE; 6], 0, 1 << 20);
         assert_eq!(memory.segments.len(), 1);
-        assert_eq!(memory.len(1), 3 * 16);
+        assert_eq!(memory.len(1, 4), 3 * LINE);
+        // Apart, the output lies in one of the two first, and each thread has these.
+        let memory = plan(&chain(6)[..5], &[LINE; 6], 5, 4 * LINE);
+        assert_eq!((memory.segments.len(), memory.segments[0].images), (1, 1));
+        assert_eq!([1, 2, 5].map(|images| memory.len(images, 4)), [3, 6, 13].map(|n| n * LINE));
     }
 
     #[test]
     fn large_maps_run_few_images_at_a_time() {
-        let memory = plan(&chain(4)[..3], &[100, 100, 40, 10], 400);
-        let segments: Vec<_> =
-            memory.segments.iter().map(|s| (s.steps.clone(), s.images)).collect();
-        assert_eq!(segments, [(0..2, 2), (2..3, 8)]);
+        let cut = |first: usize| -> Vec<_> {
+            let memory = plan(&chain(4)[..3], &[100, 100, 40, 10], first, 400);
+            memory.segments.iter().map(|s| (s.steps.clone(), s.images, s.apart)).collect()
+        };
+        assert_eq!(cut(0), [(0..2, 2, false), (2..3, 8, false)]);
+        assert_eq!(cut(1), [(0..1, 1, true), (1..2, 2, false), (2..3, 8, false)]);
     }
 }

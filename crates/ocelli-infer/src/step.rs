@@ -2,10 +2,13 @@
 
 use ocelli_kernels::activation::{self, Activation};
 use ocelli_kernels::pool::{self, Divisor, PoolShape};
-use ocelli_kernels::{Conv, Epilogue, Scratch, ShapeError, arrange, layout, norm};
+use ocelli_kernels::{
+    Conv, Epilogue, Floats, FloatsMut, Precision, ShapeError, arrange, layout, norm,
+};
 
 use crate::InferError;
 use crate::conv::{Filters, PackedConv};
+use crate::workspace::Aside;
 
 /// One step: reads values, writes another.
 #[derive(Clone, Debug)]
@@ -43,10 +46,10 @@ pub(crate) enum Kind<C = PackedConv> {
 
 impl Step<Kind<Filters>> {
     /// The same with its weights in the order in which they are read.
-    pub fn pack(self) -> Result<Step, InferError> {
+    pub fn pack(self, precision: Precision) -> Result<Step, InferError> {
         let Self { name, kind, inputs, output } = self;
         let kind = match kind {
-            Kind::Conv(filters) => match filters.pack() {
+            Kind::Conv(filters) => match filters.pack(precision) {
                 Ok(conv) => Kind::Conv(conv),
                 Err(source) => return Err(InferError::Layer { layer: name, source }),
             },
@@ -94,44 +97,77 @@ impl Kind {
         &self,
         images: usize,
         plan: Option<&Conv>,
-        inputs: &[&[f32]],
-        y: &mut [f32],
-        scratch: &mut Scratch,
+        inputs: &[Floats<'_>],
+        y: FloatsMut<'_>,
+        aside: &mut Aside,
     ) {
         let x = inputs[0];
-        let pool = |shape: &PoolShape| PoolShape { batch: images, ..*shape };
         match self {
             Self::Conv(conv) => {
                 let Some(plan) = plan else { unreachable!("a convolution has a plan") };
                 let bias = conv.bias.as_deref();
                 let epilogue = Epilogue { bias, residual: inputs.get(1).copied(), act: conv.act };
-                plan.forward(x, conv.weights(plan), epilogue, y, scratch);
+                plan.forward(x, conv.weights(plan), epilogue, y, &mut aside.scratch);
             }
+            Self::MaxPool(shape) => {
+                pool::max_forward(&PoolShape { batch: images, ..*shape }, x, y, None);
+            }
+            Self::Activation(_) | Self::Concat(_) | Self::PadChannels(_)
+                if inputs.iter().all(is_narrow) && is_narrow(&y.read()) =>
+            {
+                self.compute(images, inputs, y);
+            }
+            _ => aside.widened(inputs, y, |inputs, y| self.compute(images, inputs, y)),
+        }
+    }
+
+    /// What reads and writes values of one width.
+    fn compute(&self, images: usize, inputs: &[Floats<'_>], y: FloatsMut<'_>) {
+        let x = inputs[0];
+        match self {
+            Self::Conv(_) | Self::MaxPool(_) => unreachable!("they take values of any width"),
             Self::Activation(act) => activation::forward(*act, x, y),
-            Self::Add(act) => {
-                norm::add_act(x, inputs[1], *act, y);
-            }
-            Self::MaxPool(shape) => pool::max_forward(&pool(shape), x, y, None),
+            Self::Concat(channels) => arrange::concat(inputs, channels, y),
+            Self::PadChannels(channels) => arrange::pad_channels(x, *channels, y),
+            Self::Add(act) => drop(norm::add_act(wide(x), wide(inputs[1]), *act, wide_mut(y))),
             Self::AveragePool(shape, divisor) => {
-                pool::average_forward(&pool(shape), *divisor, x, y);
+                let shape = PoolShape { batch: images, ..*shape };
+                pool::average_forward(&shape, *divisor, wide(x), wide_mut(y));
             }
             Self::GlobalAveragePool(pixels) => {
                 let channels = y.len() / images.max(1);
-                pool::global_average_forward(images, *pixels, channels, x, y);
+                pool::global_average_forward(images, *pixels, channels, x, wide_mut(y));
             }
             Self::Flatten([height, width, channels]) => {
-                y.copy_from_slice(&layout::nhwc_to_nchw(x, [images, *channels, *height, *width]));
+                let sizes = [images, *channels, *height, *width];
+                wide_mut(y).copy_from_slice(&layout::nhwc_to_nchw(wide(x), sizes));
             }
             Self::Multiply => {
-                for ((y, a), b) in y.iter_mut().zip(x).zip(inputs[1]) {
+                for ((y, a), b) in wide_mut(y).iter_mut().zip(wide(x)).zip(wide(inputs[1])) {
                     *y = a * b;
                 }
             }
-            Self::Gate(channels) => arrange::gate(x, inputs[1], *channels, y),
-            Self::Concat(channels) => arrange::concat(inputs, channels, y),
-            Self::PadChannels([before, within, after]) => {
-                arrange::pad_channels(x, [*before, *within, *after], y);
+            Self::Gate(channels) => {
+                arrange::gate(wide(x), wide(inputs[1]), *channels, wide_mut(y));
             }
         }
+    }
+}
+
+fn is_narrow(values: &Floats<'_>) -> bool {
+    matches!(values, Floats::Bf16(_))
+}
+
+fn wide(values: Floats<'_>) -> &[f32] {
+    match values {
+        Floats::F32(values) => values,
+        Floats::Bf16(_) => unreachable!("they have been widened"),
+    }
+}
+
+fn wide_mut(values: FloatsMut<'_>) -> &mut [f32] {
+    match values {
+        FloatsMut::F32(values) => values,
+        FloatsMut::Bf16(_) => unreachable!("they will be narrowed"),
     }
 }

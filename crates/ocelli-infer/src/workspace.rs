@@ -1,13 +1,23 @@
 //! The memory of one caller.
 
-use ocelli_kernels::Scratch;
+use ocelli_kernels::{Floats, FloatsMut, Scratch};
 
 /// What engines work in: activations and scratch memory. One for each caller that runs an engine at the same
 /// time; kept, it grows to the largest need and allocates nothing from then on.
 #[derive(Debug, Default)]
 pub struct Workspace {
     pub(crate) values: Scratch,
-    pub(crate) scratch: Scratch,
+    /// One for each thread that has steps of its own.
+    pub(crate) asides: Vec<Aside>,
+}
+
+/// Memory of a step.
+#[derive(Debug, Default)]
+pub(crate) struct Aside {
+    /// The kernels'.
+    pub scratch: Scratch,
+    /// For values that are converted first.
+    wide: Scratch,
 }
 
 impl Workspace {
@@ -18,6 +28,40 @@ impl Workspace {
 
     /// Bytes held at present.
     pub fn bytes(&self) -> usize {
-        self.values.bytes() + self.scratch.bytes()
+        let aside = |aside: &Aside| aside.scratch.bytes() + aside.wide.bytes();
+        self.values.bytes() + self.asides.iter().map(aside).sum::<usize>()
+    }
+}
+
+impl Aside {
+    /// Lends values as f32 and rounds what `compute` writes, as far as they are bf16.
+    pub fn widened(
+        &mut self,
+        inputs: &[Floats<'_>],
+        y: FloatsMut<'_>,
+        compute: impl FnOnce(&[Floats<'_>], FloatsMut<'_>),
+    ) {
+        let narrow = |values: &Floats<'_>| matches!(values, Floats::Bf16(_));
+        let needed = |values: Floats<'_>| if narrow(&values) { values.len() } else { 0 };
+        let len = inputs.iter().copied().chain([y.read()]).map(needed).sum();
+        let mut memory = self.wide.take(len);
+        let mut take = |len: usize| {
+            let (part, rest) = std::mem::take(&mut memory).split_at_mut(len);
+            memory = rest;
+            part
+        };
+        let mut widened = |values: Floats<'_>| {
+            let part = take(values.len());
+            values.copy_to((&mut *part).into());
+            &*part
+        };
+        let inputs: Vec<Floats<'_>> =
+            inputs.iter().map(|&x| if narrow(&x) { widened(x).into() } else { x }).collect();
+        if !narrow(&y.read()) {
+            return compute(&inputs, y);
+        }
+        let part = take(y.len());
+        compute(&inputs, (&mut *part).into());
+        Floats::from(&*part).copy_to(y);
     }
 }

@@ -67,15 +67,23 @@ fn split_of<T: Element>(y: &[T], total: usize, from: Range<usize>, x: &mut [T]) 
 /// y = x with channels of zeros before and after its own: `[before, within, after]` of them.
 ///
 /// # Panics
-/// When a length does not fit.
-pub fn pad_channels(x: &[f32], [before, within, after]: [usize; 3], y: &mut [f32]) {
+/// When a length does not fit, or widths differ.
+pub fn pad_channels<'a, 'b>(
+    x: impl Into<Floats<'a>>,
+    channels: [usize; 3],
+    y: impl Into<FloatsMut<'b>>,
+) {
+    either!(Floats, x.into(), x => pad_channels_of(x, channels, Element::written(y.into())));
+}
+
+fn pad_channels_of<T: Element>(x: &[T], [before, within, after]: [usize; 3], y: &mut [T]) {
     let total = before + within + after;
     assert_eq!(x.len() / within.max(1) * total, y.len(), "pad_channels: length of y");
     let pixels = y.par_chunks_mut(total.max(1)).zip(x.par_chunks(within.max(1)));
     pixels.with_min_len((BLOCK / total.max(1)).max(1)).for_each(|(y, x)| {
-        y[..before].fill(0.0);
+        y[..before].fill(T::new(0.0));
         y[before..before + within].copy_from_slice(x);
-        y[before + within..].fill(0.0);
+        y[before + within..].fill(T::new(0.0));
     });
 }
 

@@ -14,7 +14,8 @@ use std::ops::Range;
 pub struct Bf16(u16);
 
 impl Bf16 {
-    /// The nearest bf16, the even one of two; NaN stays NaN.
+    /// The nearest bf16, the even one of two; NaN stays NaN. Slices are rounded alike, but that CPUs which round to bf16
+    /// themselves make zeros of denormal values.
     #[inline(always)]
     pub fn new(value: f32) -> Self {
         let bits = value.to_bits();
@@ -41,6 +42,31 @@ impl Bf16 {
         unsafe { std::slice::from_raw_parts_mut(memory.as_mut_ptr().cast(), 2 * memory.len()) }
     }
 
+    /// Memory for bf16 as half as many f32, of unspecified value.
+    ///
+    /// # Panics
+    /// Where it is no memory of f32.
+    pub fn wide(memory: &[Self]) -> &[f32] {
+        Self::check_wide(memory);
+        // SAFETY: both are plain bits, of which any are valid; place and length have been seen to fit.
+        unsafe { std::slice::from_raw_parts(memory.as_ptr().cast(), memory.len() / 2) }
+    }
+
+    /// [`wide`](Self::wide) to write.
+    ///
+    /// # Panics
+    /// As [`wide`](Self::wide).
+    pub fn wide_mut(memory: &mut [Self]) -> &mut [f32] {
+        Self::check_wide(memory);
+        // SAFETY: as above.
+        unsafe { std::slice::from_raw_parts_mut(memory.as_mut_ptr().cast(), memory.len() / 2) }
+    }
+
+    fn check_wide(memory: &[Self]) {
+        let fits = memory.as_ptr().cast::<f32>().is_aligned() && memory.len().is_multiple_of(2);
+        assert!(fits, "memory of f32: its place and length");
+    }
+
     /// Its bits.
     #[inline(always)]
     pub fn bits(self) -> u16 {
@@ -58,6 +84,10 @@ pub(crate) trait Element: Copy + Send + Sync {
     fn read(floats: Floats<'_>) -> &[Self];
     /// A slice to write that must be of this width.
     fn written(floats: FloatsMut<'_>) -> &mut [Self];
+    /// A slice as values of either width.
+    fn floats(values: &[Self]) -> Floats<'_>;
+    /// The same to write.
+    fn floats_mut(values: &mut [Self]) -> FloatsMut<'_>;
     /// Lends the values as f32.
     fn wide<R>(values: &[Self], read: impl FnOnce(&[f32]) -> R) -> R;
     /// Rounds what `write` writes.
@@ -85,6 +115,14 @@ impl Element for f32 {
     fn written(floats: FloatsMut<'_>) -> &mut [Self] {
         let FloatsMut::F32(values) = floats else { panic!("values of two widths") };
         values
+    }
+
+    fn floats(values: &[Self]) -> Floats<'_> {
+        Floats::F32(values)
+    }
+
+    fn floats_mut(values: &mut [Self]) -> FloatsMut<'_> {
+        FloatsMut::F32(values)
     }
 
     fn wide<R>(values: &[Self], read: impl FnOnce(&[f32]) -> R) -> R {
@@ -117,6 +155,14 @@ impl Element for Bf16 {
     fn written(floats: FloatsMut<'_>) -> &mut [Self] {
         let FloatsMut::Bf16(values) = floats else { panic!("values of two widths") };
         values
+    }
+
+    fn floats(values: &[Self]) -> Floats<'_> {
+        Floats::Bf16(values)
+    }
+
+    fn floats_mut(values: &mut [Self]) -> FloatsMut<'_> {
+        FloatsMut::Bf16(values)
     }
 
     fn wide<R>(values: &[Self], read: impl FnOnce(&[f32]) -> R) -> R {
@@ -267,10 +313,42 @@ impl FloatsMut<'_> {
     }
 }
 
+fn narrow(from: &[f32], to: &mut [Bf16]) {
+    #[cfg(target_arch = "x86_64")]
+    if crate::isa::rounds() {
+        // SAFETY: as has been seen.
+        return unsafe { narrow_fast(from, to) };
+    }
+    narrow_plain(from, to);
+}
+
 multiversion! {
-    fn narrow(from: &[f32], to: &mut [Bf16]) {
+    fn narrow_plain(from: &[f32], to: &mut [Bf16]) {
         to.iter_mut().zip(from).for_each(|(to, &from)| *to = Bf16::new(from));
     }
+}
+
+/// By an instruction for it, which takes and gives zeros where values are denormal.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma")]
+fn narrow_fast(from: &[f32], to: &mut [Bf16]) {
+    use std::arch::x86_64::{__m512bh, _mm512_cvtne2ps_pbh, _mm512_loadu_ps};
+    const PIECE: usize = 32;
+    let round = |values: &[f32; PIECE]| -> [Bf16; PIECE] {
+        // SAFETY: both halves fill a vector; the result has the size of the array, of which any bits are valid.
+        unsafe {
+            let [low, high] = [0, PIECE / 2].map(|at| _mm512_loadu_ps(values.as_ptr().add(at)));
+            std::mem::transmute::<__m512bh, [Bf16; PIECE]>(_mm512_cvtne2ps_pbh(high, low))
+        }
+    };
+    let ((from, from_rest), (to, to_rest)) = (from.as_chunks(), to.as_chunks_mut());
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = round(from);
+    }
+    // The last ones by the same instruction, so that a value does not depend on where it stands.
+    let mut last = [0.0; PIECE];
+    last[..from_rest.len()].copy_from_slice(from_rest);
+    to_rest.copy_from_slice(&round(&last)[..to_rest.len()]);
 }
 
 multiversion! {
@@ -356,5 +434,20 @@ mod tests {
             assert_eq!(Bf16::new(*value), *narrow);
             assert_eq!(narrow.to_f32(), *wide);
         }
+    }
+
+    #[test]
+    fn slices_round_as_values_do() {
+        let mut values: Vec<f32> = (0..100).map(|i| (i as f32 - 50.0) * 1.001f32.powi(i)).collect();
+        values.extend([f32::INFINITY, f32::NEG_INFINITY, f32::MAX, 0.0, -0.0]);
+        values.extend((0..64).map(|i| 1.0 + i as f32 / 1024.0));
+        let mut narrow = vec![Bf16::default(); values.len()];
+        for len in 0..values.len() {
+            Floats::from(&values[..len]).copy_here((&mut narrow[..len]).into());
+            let wanted = values[..len].iter().map(|&value| Bf16::new(value));
+            assert!(wanted.eq(narrow[..len].iter().copied()), "{len}");
+        }
+        Floats::from(&[f32::NAN; 40]).copy_here((&mut narrow[..40]).into());
+        assert!(narrow[..40].iter().all(|value| value.to_f32().is_nan()));
     }
 }

@@ -82,6 +82,12 @@ pub fn amx() -> bool {
     false
 }
 
+/// Whether the CPU rounds to bf16 by an instruction (AVX512-BF16) that the limit allows.
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn rounds() -> bool {
+    current() >= Isa::Avx512 && is_x86_feature_detected!("avx512bf16")
+}
+
 /// Compiles a function for each [`Isa`] and calls the one of [`current`].
 ///
 /// Generic parameters stand in square brackets and must be inferable from the arguments; what the body

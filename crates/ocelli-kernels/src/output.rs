@@ -2,10 +2,10 @@
 //!
 //! Large results are streamed: computed in memory that stays in the cache, then written past it. A store that goes
 //! through the cache reads what it overwrites first, and pushes out what others still need. Results in bf16 are
-//! computed in f32, too, and rounded on the way. What a batch norm wants to know of the results is summed up while
-//! they are in the cache.
+//! computed in f32 and rounded on the way. What a batch norm wants to know of the results is summed up while they are
+//! in the cache.
 
-use crate::bf16::{Bf16, Floats, FloatsMut, either};
+use crate::bf16::{Bf16, Element, Floats, FloatsMut, either, pair};
 use crate::isa;
 use crate::norm::{Moments, Norm};
 use crate::simd::{Vector, for_each_isa};
@@ -16,6 +16,8 @@ use std::ops::Range;
 
 /// Bytes of a result from which on it does not stay in the cache until it is read.
 const STREAMED: usize = 32 << 20;
+/// Bytes of a result from which on its place is not in a cache before it is written.
+const FETCHED: usize = 4 << 20;
 
 /// What is summed up of the results.
 #[derive(Clone, Copy)]
@@ -114,26 +116,36 @@ impl<'a> Output<'a> {
         all.par_chunks_mut(1 << 16).for_each(|part| part.fill(0.0));
     }
 
-    /// How much memory a block of so many values is computed in, if it is not computed in its place.
+    /// How much memory a [`block`](Self::block) of so many values needs.
     pub fn memory(&self, len: usize) -> usize {
-        match self.values {
-            Values::F32(_) if self.streamed() => len,
-            Values::F32(_) => 0,
-            // Computed in f32, and rounded in other memory if it is to be streamed.
-            Values::Bf16(_) if self.streamed() => len + len.div_ceil(2),
-            Values::Bf16(_) => len,
-        }
+        let computed = if self.is_narrow() { len } else { 0 };
+        computed + self.beside(len)
+    }
+
+    /// How much memory so many values are [written](Self::write) in, if not in their place.
+    pub fn beside(&self, len: usize) -> usize {
+        if self.is_aside() { (len * self.width()).div_ceil(size_of::<f32>()) } else { 0 }
+    }
+
+    fn is_narrow(&self) -> bool {
+        matches!(self.values, Values::Bf16(_))
+    }
+
+    fn width(&self) -> usize {
+        if self.is_narrow() { size_of::<Bf16>() } else { size_of::<f32>() }
     }
 
     fn streamed(&self) -> bool {
-        let width = match self.values {
-            Values::F32(_) => size_of::<f32>(),
-            Values::Bf16(_) => size_of::<Bf16>(),
-        };
-        self.len * width >= STREAMED
+        self.len * self.width() >= STREAMED
     }
 
-    /// Lets `compute` write a block of values, in `memory` if need be, and brings them where they belong. Nobody
+    /// Whether values are written elsewhere first: to be streamed, or as bf16, which come tile by tile and would fetch
+    /// the lines of their place in no order, if these are not in the cache.
+    fn is_aside(&self) -> bool {
+        self.streamed() || self.is_narrow() && self.len * self.width() >= FETCHED
+    }
+
+    /// Lets `compute` write a block of values in f32, in `memory` if need be, and brings them where they belong. Nobody
     /// else may use these values meanwhile, or have a block with that index.
     pub fn block(
         &self,
@@ -142,49 +154,64 @@ impl<'a> Output<'a> {
         memory: &mut [f32],
         compute: impl FnOnce(&mut [f32]),
     ) {
-        let (start, len, streamed) = (range.start, range.len(), self.streamed());
-        match self.values {
-            Values::F32(values) => {
-                // SAFETY: the range lies in the values, and is the caller's alone.
-                let place =
-                    unsafe { std::slice::from_raw_parts_mut(values.range(start, len), len) };
-                let block = if streamed { &mut memory[..len] } else { &mut *place };
-                compute(block);
-                self.sum(index, range, block);
-                if streamed {
-                    stream(&memory[..len], place);
-                }
+        let computed = if self.is_narrow() { range.len() } else { 0 };
+        let (computed, beside) = memory.split_at_mut(computed);
+        self.write(index, range, beside, |block| match block {
+            FloatsMut::F32(block) => compute(block),
+            FloatsMut::Bf16(block) => {
+                compute(computed);
+                Floats::F32(computed).copy_here(block.into());
             }
+        });
+    }
+
+    /// The same for whoever rounds by itself, with memory for what is [beside](Self::beside).
+    pub fn write(
+        &self,
+        index: usize,
+        range: Range<usize>,
+        memory: &mut [f32],
+        write: impl FnOnce(FloatsMut<'_>),
+    ) {
+        match self.values {
+            Values::F32(values) => self.write_to(values, index, range, memory, write),
             Values::Bf16(values) => {
-                // SAFETY: the range lies in the values, and is the caller's alone.
-                let place =
-                    unsafe { std::slice::from_raw_parts_mut(values.range(start, len), len) };
-                let (block, rest) = memory.split_at_mut(len);
-                compute(block);
-                let rounded =
-                    if streamed { &mut Bf16::slice_mut(rest)[..len] } else { &mut *place };
-                Floats::F32(block).copy_here((&mut *rounded).into());
-                if !matches!(self.summing, Summing::Nothing) {
-                    // The sums are of what others will read.
-                    Floats::Bf16(rounded).copy_here((&mut *block).into());
-                    self.sum(index, range, block);
-                }
-                if streamed {
-                    stream(&Bf16::slice(rest)[..len], place);
-                }
+                self.write_to(values, index, range, Bf16::slice_mut(memory), write);
             }
         }
     }
 
-    fn sum(&self, index: usize, range: Range<usize>, values: &[f32]) {
+    fn write_to<T: Element>(
+        &self,
+        values: SharedMut<'_, T>,
+        index: usize,
+        range: Range<usize>,
+        memory: &mut [T],
+        write: impl FnOnce(FloatsMut<'_>),
+    ) {
+        let (start, len) = (range.start, range.len());
+        // SAFETY: the range lies in the values, and is the caller's alone.
+        let place = unsafe { std::slice::from_raw_parts_mut(values.range(start, len), len) };
+        let block = if self.is_aside() { &mut memory[..len] } else { &mut *place };
+        write(T::floats_mut(block));
+        self.sum(index, range, T::floats(block));
+        match self.is_aside() {
+            true if self.streamed() => stream(&memory[..len], place),
+            true => place.copy_from_slice(&memory[..len]),
+            false => {}
+        }
+    }
+
+    /// Sums up what others will read.
+    fn sum(&self, index: usize, range: Range<usize>, values: Floats<'_>) {
         let len = self.summing.part_len(self.channels);
         let part = self.parts.range(index * len, len);
         // SAFETY: the range lies in the sums, and is of this block.
         let part = unsafe { std::slice::from_raw_parts_mut(part, len) };
         match self.summing {
             Summing::Nothing => {}
-            Summing::Moments => Moments::sum_rows(values, part),
-            Summing::Gradient { norm, x } => either!(Floats, x.get(range), x => {
+            Summing::Moments => either!(Floats, values, values => Moments::sum_rows(values, part)),
+            Summing::Gradient { norm, x } => pair!((values, x.get(range)), (values, x) => {
                 norm.sum_rows(values, x, part);
             }),
         }

@@ -14,6 +14,8 @@ pub struct Scratch {
     buffer: Vec<f32>,
     /// Sums of blocks, lent by [`sums`](Self::sums).
     sums: Vec<f64>,
+    /// What is lent by [`lend`](Self::lend).
+    spare: Vec<Vec<f32>>,
 }
 
 impl Scratch {
@@ -58,9 +60,27 @@ impl Scratch {
         self.sums = sums;
     }
 
+    /// So many values with unspecified contents beside the other memory, to be given [back](Self::give_back).
+    pub(crate) fn lend(&mut self, len: usize) -> Vec<f32> {
+        let mut values = self.spare.pop().unwrap_or_default();
+        if values.capacity() < len {
+            // So that nothing is copied.
+            values.clear();
+        }
+        values.resize(len, 0.0);
+        values
+    }
+
+    /// Takes back what [`lend`](Self::lend) lent.
+    pub(crate) fn give_back(&mut self, values: Vec<f32>) {
+        self.spare.push(values);
+    }
+
     /// Bytes held at present.
     pub fn bytes(&self) -> usize {
-        self.buffer.capacity() * size_of::<f32>() + self.sums.capacity() * size_of::<f64>()
+        let spare: usize = self.spare.iter().map(Vec::capacity).sum();
+        (self.buffer.capacity() + spare) * size_of::<f32>()
+            + self.sums.capacity() * size_of::<f64>()
     }
 }
 

@@ -5,7 +5,7 @@
 mod definition;
 
 use definition::{Data, run, wrong};
-use ocelli_kernels::{Bf16, Conv, ConvShape, Epilogue, Form, Padding, Scratch};
+use ocelli_kernels::{Algorithm, Bf16, Conv, ConvShape, Epilogue, Form, Padding, Scratch};
 
 const POINTWISE: ConvShape = ConvShape {
     batch: 8,
@@ -62,11 +62,12 @@ fn large_results_in_bf16_are_streamed_to_the_same_bits() {
     let shape = ConvShape { width: 203, ..POINTWISE };
     assert!(shape.y_len() > 16 << 20);
     let (data, scratch) = (Data::new(&shape), &mut Scratch::new());
-    let plan = Conv::plan(shape).unwrap();
-    let weights = plan.pack(Form::Forward, &data.w);
-    let (mut y, mut narrow) =
-        (vec![f32::NAN; shape.y_len()], vec![Bf16::new(f32::NAN); shape.y_len()]);
-    plan.forward(&data.x, &weights, Epilogue::default(), &mut y, scratch);
-    plan.forward(&data.x, &weights, Epilogue::default(), &mut narrow, scratch);
-    assert!(y.iter().map(|&y| Bf16::new(y)).eq(narrow));
+    for plan in [Conv::plan(shape).unwrap(), Conv::plan_as(shape, Algorithm::Mixed).unwrap()] {
+        let weights = plan.pack(Form::Forward, &data.w);
+        let (mut y, mut narrow) =
+            (vec![f32::NAN; shape.y_len()], vec![Bf16::new(f32::NAN); shape.y_len()]);
+        plan.forward(&data.x, &weights, Epilogue::default(), &mut y, scratch);
+        plan.forward(&data.x, &weights, Epilogue::default(), &mut narrow, scratch);
+        assert!(y.iter().map(|&y| Bf16::new(y)).eq(narrow), "{:?}", plan.algorithm());
+    }
 }

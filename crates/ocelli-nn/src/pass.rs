@@ -6,7 +6,7 @@ use candle_core::Tensor;
 use indexmap::IndexMap;
 use ocelli_core::random::{Purpose, Stream, key_of};
 use ocelli_graph::Op;
-use serde::{Deserialize, Serialize};
+use ocelli_kernels::Precision;
 
 use crate::clock::{Clock, OpTime};
 use crate::feature::Origin;
@@ -23,21 +23,6 @@ pub enum Mode {
     Train,
     /// Running statistics; nothing is random.
     Eval,
-}
-
-/// How the arithmetic of a pass is done.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Precision {
-    /// f32, by the fastest algorithm: Winograd's convolution rounds two to three times as much as the plain one.
-    #[default]
-    Fast,
-    /// f32, every convolution as it is defined.
-    Precise,
-    /// Feature maps and their gradients in bf16, products of bf16 where the CPU has instructions for them; weights,
-    /// statistics, sums, vectors and the loss in f32 (Micikevicius et al. 2018, arXiv:1710.03740; bf16 needs no
-    /// scaling of the loss).
-    Mixed,
 }
 
 /// One way through a network: the second argument of every layer.
@@ -233,8 +218,7 @@ impl Pass {
 
     /// Whether features of this shape are bf16: maps are, vectors and maps of one pixel are not.
     pub(crate) fn narrows(&self, dims: &[usize]) -> bool {
-        self.precision == Precision::Mixed
-            && matches!(dims, [_, height, width, _] if height * width > 1)
+        matches!(*dims, [_, height, width, _] if self.precision.narrows(height, width))
     }
 
     /// What an operation computed, with its way back if a gradient is to flow. What was computed in another width

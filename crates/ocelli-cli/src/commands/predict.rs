@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use ocelli::infer::Prediction;
 
+use crate::flags::PrecisionFlags;
 use crate::output;
 
 /// Say what photos show.
@@ -26,6 +27,8 @@ pub struct Predict {
     /// Print one JSON object per photo and line
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    precision: PrecisionFlags,
     /// Threads that compute [default: all processors]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -35,7 +38,8 @@ impl Predict {
     /// Answers every photo that can be read; fails at the end if one could not.
     pub fn run(self) -> anyhow::Result<()> {
         ocelli::set_threads(self.threads.unwrap_or(0));
-        let predictor = ocelli::open_model(&self.model)?.into_predictor()?;
+        let precision = self.precision.get().unwrap_or_default();
+        let predictor = ocelli::open_model(&self.model)?.into_predictor_in(precision)?;
         let mut failed = 0;
         for photo in &self.photos {
             match read(photo).and_then(|bytes| Ok(predictor.predict(&bytes, self.top.get())?)) {

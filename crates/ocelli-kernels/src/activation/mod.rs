@@ -2,7 +2,7 @@
 
 mod functions;
 
-use crate::bf16::{Element, Floats, FloatsMut, pair};
+use crate::bf16::{Element, Floats, FloatsMut, either, pair};
 use crate::isa::multiversion;
 use functions::Function;
 use rayon::prelude::*;
@@ -46,8 +46,12 @@ impl Activation {
 /// y = act(x).
 ///
 /// # Panics
-/// When `x` and `y` differ in length.
-pub fn forward(act: Activation, x: &[f32], y: &mut [f32]) {
+/// When `x` and `y` differ in length or in their width.
+pub fn forward<'a, 'b>(act: Activation, x: impl Into<Floats<'a>>, y: impl Into<FloatsMut<'b>>) {
+    either!(Floats, x.into(), x => forward_of(act, x, Element::written(y.into())));
+}
+
+fn forward_of<T: Element>(act: Activation, x: &[T], y: &mut [T]) {
     assert_eq!(x.len(), y.len(), "activation: x and y differ in length");
     match act {
         Activation::Identity => y.copy_from_slice(x),
@@ -89,9 +93,9 @@ fn backward_of<T: Element>(act: Activation, x: &[T], dy: &[T], dx: &mut [T]) {
     }
 }
 
-fn map<F: Function>(f: F, x: &[f32], y: &mut [f32]) {
+fn map<F: Function, T: Element>(f: F, x: &[T], y: &mut [T]) {
     let blocks = y.par_chunks_mut(BLOCK).zip(x.par_chunks(BLOCK));
-    blocks.for_each(|(y, x)| map_block(f, x, y));
+    blocks.for_each(|(y, x)| T::wide(x, |x| T::fill(y, |y| map_block(f, x, y))));
 }
 
 fn pull<F: Function, T: Element>(f: F, x: &[T], dy: &[T], dx: &mut [T]) {

@@ -45,7 +45,7 @@ impl Algorithm {
     }
 
     /// The fastest one.
-    pub(super) fn fastest(shape: &ConvShape) -> Self {
+    pub(crate) fn fastest(shape: &ConvShape) -> Self {
         // With fewer channels the transforms cost more than the products they save.
         const CHANNELS: usize = 12;
         // For fewer tiles, the transform of the weights does: they are read once more often than they are used.

@@ -267,7 +267,7 @@ impl Dense {
         tiles.rows.extend(starts(inputs, self.group[0]).map(|at| source.wrapping_add(at)));
         let to = target.range(span(outputs));
         tiles.out.extend(starts(outputs, self.group[1]).map(|at| to.wrapping_add(at)));
-        if let Some(residual) = part.operands.epilogue.residual {
+        if let Some(residual) = part.operands.epilogue.wide() {
             let residual = residual[span(outputs)].as_ptr();
             let starts = starts(outputs, self.group[1]);
             tiles.residual.extend(starts.map(|at| residual.wrapping_add(at)));
@@ -358,7 +358,7 @@ impl Dense {
             let at = (y * width + x) * channels + group - start;
             assert!(at + self.group[1] <= len, "a point outside its block");
             tiles.out.push(first.wrapping_add(at));
-            if let Some(residual) = part.operands.epilogue.residual {
+            if let Some(residual) = part.operands.epilogue.wide() {
                 tiles.residual.push(residual[start + at..][..self.group[1]].as_ptr());
             }
             let (row, column) = (row * grid.rows.step, column * grid.columns.step);

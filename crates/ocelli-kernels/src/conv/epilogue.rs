@@ -2,6 +2,7 @@
 
 use super::ConvShape;
 use crate::activation::Activation;
+use crate::bf16::{Element, Floats};
 
 /// The end of a forward pass: y = act(sum + bias + residual). It costs next to nothing, as the sums are in
 /// registers, where each of these on its own would read and write all of y.
@@ -10,7 +11,7 @@ pub struct Epilogue<'a> {
     /// Added to every pixel, `[O]`.
     pub bias: Option<&'a [f32]>,
     /// Added to y, of its shape.
-    pub residual: Option<&'a [f32]>,
+    pub residual: Option<Floats<'a>>,
     /// A [clamp](Activation::bounds).
     pub act: Activation,
 }
@@ -30,9 +31,15 @@ impl<'a> Epilogue<'a> {
 
     /// That it fits a convolution.
     pub(super) fn check(&self, shape: &ConvShape) {
-        let fits = |values: Option<&[f32]>, len| values.is_none_or(|values| values.len() == len);
-        assert!(fits(self.bias, shape.out_channels), "length of the bias for {shape:?}");
-        assert!(fits(self.residual, shape.y_len()), "length of the residual for {shape:?}");
+        let fits = |len: Option<usize>, wanted| len.is_none_or(|len| len == wanted);
+        let [bias, residual] = [self.bias.map(<[f32]>::len), self.residual.map(|r| r.len())];
+        assert!(fits(bias, shape.out_channels), "length of the bias for {shape:?}");
+        assert!(fits(residual, shape.y_len()), "length of the residual for {shape:?}");
+    }
+
+    /// The residual of a kernel that computes in f32.
+    pub(super) fn wide(&self) -> Option<&'a [f32]> {
+        self.residual.map(f32::read)
     }
 
     /// The least and the greatest value of y.

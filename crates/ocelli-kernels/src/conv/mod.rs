@@ -110,16 +110,6 @@ impl Conv {
         Self::plan_as(shape, Algorithm::fastest(&shape))
     }
 
-    /// Plans a convolution of mixed precision: of values and weights rounded to bf16 where the CPU multiplies these
-    /// fast, else by the fastest algorithm in f32.
-    ///
-    /// # Errors
-    /// If the shape does not pass [`ConvShape::check`].
-    pub fn plan_mixed(shape: ConvShape) -> Result<Conv, ShapeError> {
-        let tiles = isa::amx() && Algorithm::Mixed.serves(&shape);
-        Self::plan_as(shape, if tiles { Algorithm::Mixed } else { Algorithm::fastest(&shape) })
-    }
-
     /// Plans a convolution by a given algorithm.
     ///
     /// # Errors

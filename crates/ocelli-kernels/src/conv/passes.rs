@@ -5,7 +5,7 @@ use super::depthwise::{self, Depthwise};
 use super::mixed::Mixed;
 use super::winograd::Winograd;
 use super::{Conv, Epilogue, Form, Kernel, Packed, weight};
-use crate::bf16::{Floats, FloatsMut};
+use crate::bf16::{Bf16, Floats, FloatsMut};
 use crate::norm::{Moments, Norm, NormSums};
 use crate::output::{Output, Summing};
 use crate::{Scratch, Source};
@@ -19,6 +19,36 @@ enum Runner<'a> {
 }
 
 impl Runner<'_> {
+    /// [`run`](Self::run) with a residual of the width that it computes in.
+    fn run_finished(
+        self,
+        operands: Operands<'_>,
+        values: (FloatsMut<'_>, usize),
+        summing: Summing<'_>,
+        scratch: &mut Scratch,
+    ) -> Vec<f64> {
+        let Some(residual) = operands.epilogue.residual else {
+            return self.run(operands, values, summing, scratch);
+        };
+        let narrow = matches!((&self, &values.0), (Self::Mixed(_), FloatsMut::Bf16(_)));
+        if narrow == matches!(residual, Floats::Bf16(_)) {
+            return self.run(operands, values, summing, scratch);
+        }
+        let mut memory = scratch.lend(residual.len());
+        let converted: Floats<'_> = if narrow {
+            let half = &mut Bf16::slice_mut(&mut memory)[..residual.len()];
+            residual.copy_to((&mut *half).into());
+            (&*half).into()
+        } else {
+            residual.copy_to((&mut memory).into());
+            (&memory).into()
+        };
+        let epilogue = Epilogue { residual: Some(converted), ..operands.epilogue };
+        let parts = self.run(Operands { epilogue, ..operands }, values, summing, scratch);
+        scratch.give_back(memory);
+        parts
+    }
+
     /// Runs it into values of so many channels, and gives the sums of every block, if there are blocks.
     fn run(
         self,
@@ -35,9 +65,10 @@ impl Runner<'_> {
         };
         if blocks.is_none() && matches!(values, FloatsMut::Bf16(_)) {
             // Small ones: rounded when all is written.
-            let mut wide = vec![0.0; values.len()];
+            let mut wide = scratch.lend(values.len());
             let parts = self.run(operands, ((&mut wide).into(), channels), summing, scratch);
             Floats::from(&wide).copy_to(values);
+            scratch.give_back(wide);
             return parts;
         }
         let mut parts = scratch.sums(blocks.unwrap_or(0) * summing.part_len(channels));
@@ -116,7 +147,7 @@ impl Conv {
                 Runner::Winograd(forward)
             }
         };
-        kernel.run(operands, (y, self.shape.out_channels), summing, scratch)
+        kernel.run_finished(operands, (y, self.shape.out_channels), summing, scratch)
     }
 
     /// dx `[N, H, W, C]` of dy `[N, oH, oW, O]`; what stood in dx is overwritten.

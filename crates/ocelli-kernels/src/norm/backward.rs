@@ -161,11 +161,11 @@ impl Norm {
     }
 
     /// The sums of some rows, on this thread.
-    pub(crate) fn sum_rows<T: Element>(&self, dy: &[f32], x: &[T], sums: &mut [f64]) {
+    pub(crate) fn sum_rows<T: Element>(&self, dy: &[T], x: &[T], sums: &mut [f64]) {
         self.sum_block(SumBlock { dy, x, mask: &[], g: &mut [], sums });
     }
 
-    fn sum_block<D: Element, T: Element>(&self, block: SumBlock<'_, D, T>) {
+    fn sum_block<T: Element>(&self, block: SumBlock<'_, T>) {
         let plain = Flag::<false>;
         match self.act {
             Activation::Relu => sum_block(Relu, plain, self, block),
@@ -217,21 +217,21 @@ impl Norm {
     }
 }
 
-struct SumBlock<'a, D, T> {
-    dy: &'a [D],
+struct SumBlock<'a, T> {
+    dy: &'a [T],
     x: &'a [T],
     /// Where g is dy, which is written then; if empty, x says it.
     mask: &'a [u32],
-    g: &'a mut [D],
+    g: &'a mut [T],
     sums: &'a mut [f64],
 }
 
 /// f32 sums of each group of rows, flushed to f64.
-fn sum_block<A: Clamp, const MASK: bool, D: Element, T: Element>(
+fn sum_block<A: Clamp, const MASK: bool, T: Element>(
     act: A,
     mask: Flag<MASK>,
     norm: &Norm,
-    block: SumBlock<'_, D, T>,
+    block: SumBlock<'_, T>,
 ) {
     let SumBlock { dy, x, mask: words, g, sums } = block;
     let channels = norm.mean.len();
@@ -243,9 +243,9 @@ fn sum_block<A: Clamp, const MASK: bool, D: Element, T: Element>(
         let words = if MASK { &words[i * channels..][..channels] } else { &[] };
         let g = if MASK { &mut g[at..][..x.len()] } else { &mut [] };
         let partial = &mut partial;
-        D::wide(&dy[at..][..x.len()], |dy| {
+        T::wide(&dy[at..][..x.len()], |dy| {
             T::wide(x, |x| {
-                D::fill(g, |g| {
+                T::fill(g, |g| {
                     sum_group(act, mask, norm, [dy, x], words, g, partial);
                 })
             })

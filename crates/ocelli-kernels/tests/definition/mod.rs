@@ -60,7 +60,8 @@ fn run_on(conv: &Conv, data: &Data, [x, dy]: [Source<'_>; 2], scratch: &mut Scra
     let weights = packed(conv, Form::Forward, &data.w);
     let epilogue = Epilogue::bias(Some(&data.bias));
     conv.forward(x, &weights, epilogue, &mut passes.y, scratch);
-    let epilogue = Epilogue { residual: Some(&data.residual), act: Activation::Relu6, ..epilogue };
+    let epilogue =
+        Epilogue { residual: Some((&data.residual).into()), act: Activation::Relu6, ..epilogue };
     conv.forward(x, &weights, epilogue, &mut passes.finished, scratch);
     conv.backward_input(dy, &packed(conv, Form::BackwardInput, &data.w), &mut passes.dx, scratch);
     conv.backward_weight(x, dy, &mut passes.dw, scratch);
@@ -190,12 +191,16 @@ fn reads_and_writes_bf16(conv: &Conv, data: &Data, scratch: &mut Scratch) -> boo
         Source::Gradient { g: (&wide_dy).into(), x: (&wide_z).into(), gradient: &gradient },
     ];
     [plain, computed].into_iter().all(|[x_16, dy_16, x_32, dy_32]| {
-        let mut narrow = [vec![Bf16::new(f32::NAN); dy.len()], vec![Bf16::new(f32::NAN); x.len()]];
-        let mut full = [vec![f32::NAN; dy.len()], vec![f32::NAN; x.len()]];
+        let lens = [dy.len(), x.len(), dy.len()];
+        let mut narrow = lens.map(|len| vec![Bf16::new(f32::NAN); len]);
+        let mut full = lens.map(|len| vec![f32::NAN; len]);
         let [mut dw_16, mut dw_32] = [(); 2].map(|()| vec![f32::NAN; data.w.len()]);
         let epilogue = Epilogue::bias(Some(&data.bias));
         let moments = conv.forward_moments(x_16, &weights[0], epilogue, &mut narrow[0], scratch);
         conv.forward(x_32, &weights[0], epilogue, &mut full[0], scratch);
+        let with = |z| Epilogue { residual: Some(z), act: Activation::Relu6, ..epilogue };
+        conv.forward(x_16, &weights[0], with((&z).into()), &mut narrow[2], scratch);
+        conv.forward(x_32, &weights[0], with((&wide_z).into()), &mut full[2], scratch);
         let into = ((&mut narrow[1]).into(), &mut dw_16[..]);
         let norm = Some((&before, (&x).into()));
         let sums = conv.backward(x_16, dy_16, &weights[1], norm, into, scratch).unwrap();

@@ -2,7 +2,7 @@
 
 use ocelli_kernels::activation::{self, Activation};
 
-use crate::memory::Buffer;
+use crate::numbers::Fresh;
 use crate::{Feature, Pass, Result};
 
 /// `act(x)`, elementwise.
@@ -10,8 +10,9 @@ pub(crate) fn activation(x: &Feature, act: Activation, pass: &mut Pass) -> Resul
     if act == Activation::Identity {
         return Ok(x.clone());
     }
-    let mut y = Buffer::new(x.len());
-    activation::forward(act, &x.numbers().wide(), &mut y);
+    let narrow = pass.narrows(x.dims());
+    let mut y = Fresh::new(x.len(), narrow);
+    activation::forward(act, x.numbers().like(narrow).get(), y.get());
     let input = pass.node(x)?;
     let values = x.numbers().clone();
     let backward = input.map(|input| {

@@ -112,8 +112,9 @@ pub(crate) fn pad_channels(
     let (channels, total) = (x.channels(), before + x.channels() + after);
     let mut dims = x.dims().to_vec();
     dims[x.dims().len() - 1] = total;
-    let mut y = Buffer::new(dims.iter().product());
-    arrange::pad_channels(&x.numbers().wide(), [before, channels, after], &mut y);
+    let narrow = pass.narrows(&dims);
+    let mut y = Fresh::new(dims.iter().product(), narrow);
+    arrange::pad_channels(x.numbers().like(narrow).get(), [before, channels, after], y.get());
     let inner = before..before + channels;
     let len = x.len();
     let backward = pass.node(x)?.map(|input| {

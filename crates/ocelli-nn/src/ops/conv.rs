@@ -3,13 +3,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ocelli_kernels::activation::{self, Activation};
-use ocelli_kernels::{Algorithm, Conv, ConvShape, Epilogue, Form, Packed, sum_rows};
+use ocelli_kernels::{Conv, ConvShape, Epilogue, Form, Packed, sum_rows};
 
 use super::with_scratch;
 use crate::numbers::{Fresh, Numbers};
 use crate::tape::Gradients;
 use crate::values::Values;
-use crate::{Error, Feature, Param, Pass, Precision, Result};
+use crate::{Error, Feature, Param, Pass, Result};
 
 /// The weights of a layer, and their packed forms. Each holds for one version of the weight: a frozen one
 /// packs once, a trained one once a step.
@@ -69,12 +69,7 @@ impl Filters {
 
 /// The plan of a convolution, by an algorithm of the pass's precision.
 pub(super) fn plan(path: &str, shape: ConvShape, pass: &Pass) -> Result<Conv> {
-    let plan = match pass.precision() {
-        Precision::Fast => Conv::plan(shape),
-        Precision::Precise => Conv::plan_as(shape, Algorithm::precise(&shape)),
-        Precision::Mixed => Conv::plan_mixed(shape),
-    };
-    plan.map_err(|error| Error::shape(path, error.to_string()))
+    Conv::plan_in(shape, pass.precision()).map_err(|error| Error::shape(path, error.to_string()))
 }
 
 /// How a convolution ends.

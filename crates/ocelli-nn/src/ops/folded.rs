@@ -76,7 +76,7 @@ pub(crate) fn conv_norm_act(
         return Err(Error::shape(path, reason));
     }
     let mut y = Fresh::new(shape.y_len(), pass.narrows(&dims));
-    let residual = residual.map(Feature::values);
+    let residual = residual.map(|residual| residual.numbers().get());
     let epilogue = Epilogue { bias: Some(&folded.bias), residual, act };
     with_scratch(|scratch| plan.forward(x.source(), &folded.packed, epilogue, y.get(), scratch));
     Ok(pass.output(&dims, y, None))

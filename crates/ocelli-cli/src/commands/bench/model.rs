@@ -18,7 +18,7 @@ use crate::tables::table;
 /// Images a second that a network trains on, and answers
 ///
 /// Medians over the steps after a warm-up, on made-up images and initial weights. Training counts everything from
-/// the batch to the moved weights, in the precision asked for; answering runs the fused network, in f32. Memory is the most that was held so far, beyond
+/// the batch to the moved weights; answering runs the fused network. Memory is the most that was held so far, beyond
 /// what the process held before there was a network.
 #[derive(Args)]
 pub struct ModelBench {
@@ -135,7 +135,8 @@ impl ModelBench {
         let batch = self.batch(size);
         let start = Instant::now();
         let find = |name: &str| weights.get(name).map(|tensor| &tensor.values[..]);
-        let engine = Engine::new(&graph, &find)?;
+        let precision = self.precision.get().unwrap_or_default();
+        let engine = Engine::with_precision(&graph, &find, precision)?;
         let ready = start.elapsed();
         let mut workspace = Workspace::new();
         engine.run(&batch.images[..size * size * 3], &mut workspace)?;

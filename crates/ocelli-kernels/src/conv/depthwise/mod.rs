@@ -157,7 +157,7 @@ impl Depthwise {
             let row = row + i * self.rows;
             // The last of them may be fewer.
             let rows = row..row + target.len().div_ceil(band / self.rows);
-            let residual = operands.epilogue.residual;
+            let residual = operands.epilogue.wide();
             let residual = residual.map(|residual| &residual[start + i * band..]);
             self.run_band(Band { operands, image, zeros, pixels, rows, target, residual });
         }

@@ -2,7 +2,7 @@
 //!
 //! A block of the target first loads the lines of the source that it needs (see [`Lines`]), then multiplies tiles of
 //! them with tiles of packed weights (see [`tiles`](crate::tiles)): 32 positions by 32 outputs at a time, summed up
-//! over all taps and channels in registers.
+//! over all taps and channels in registers, and finished and rounded while they are in the first-level cache.
 //!
 //! A NaN or an infinity in the source may also reach results in whose window it does not lie, as with Winograd: a
 //! tile that reads beyond a tap multiplies what lies there by zero.
@@ -12,18 +12,18 @@ mod pack;
 mod target;
 mod weight;
 
+use super::ConvShape;
 use super::dense::Operands;
 use super::grid::{Grid, Pass};
-use super::{ConvShape, Epilogue};
-use crate::Scratch;
-use crate::bf16::Bf16;
-use crate::isa::{self, multiversion};
+use crate::bf16::{Bf16, Element, Floats, either};
+use crate::isa;
 use crate::output::Output;
 use crate::tiles::{DEPTH, Job, ROW, SIDE, TILE, Tiles};
 use crate::workers::{apart, count, share, split};
+use crate::{Scratch, Source};
 use lines::{Block, Blocks, Lines, Run, runs};
 use std::ops::Range;
-use target::{Target, copy};
+use target::Target;
 pub(super) use weight::WeightGradient;
 
 /// Bytes of source and target in a block: they should stay in the second-level cache.
@@ -90,26 +90,48 @@ impl Mixed {
     /// Target = convolution of source, finished by the epilogue.
     pub fn run(&self, operands: Operands<'_>, target: &Output<'_>, scratch: &mut Scratch) {
         let lens = self.blocks.iter().fold([0, 0], |[loaded, block], each| {
-            let len = self.loaded_len(&each).div_ceil(2);
-            [loaded.max(len), block.max(target.memory(self.range(&each).len()))]
+            let len = match self.stands(&operands.source, &each) {
+                Some(_) => 0,
+                None => self.loaded_len(&each).div_ceil(2),
+            };
+            [loaded.max(len), block.max(target.beside(self.range(&each).len()))]
         });
         let each = lens.into_iter().map(apart).sum();
         let untouched = self.runs.iter().any(Vec::is_empty);
         let memory = scratch.take(count(self.blocks()) * each);
         share(self.blocks.iter().enumerate(), memory, each, |(index, block), memory| {
-            let [loaded, streamed] = split(memory, lens);
-            let loaded = Bf16::slice_mut(loaded);
-            self.load(&operands, &block, loaded);
-            let range = self.range(&block);
-            target.block(index, range.clone(), streamed, |values| {
-                // No tap reaches the pixels of some phases: they are zeros.
-                if untouched {
-                    values.fill(0.0);
+            let [loaded, beside] = split(memory, lens);
+            let loaded = match self.stands(&operands.source, &block) {
+                Some(values) => values,
+                None => {
+                    let loaded = Bf16::slice_mut(loaded);
+                    self.load(&operands, &block, loaded);
+                    loaded
                 }
-                self.multiply(operands.weights, &block, loaded, values);
-                finish(&operands.epilogue, range.start, values);
+            };
+            let range = self.range(&block);
+            target.write(index, range.clone(), beside, |values| {
+                either!(FloatsMut, values, values => {
+                    // No tap reaches the pixels of some phases: they are zeros.
+                    if untouched {
+                        values.fill(Element::new(0.0));
+                    }
+                    self.multiply(&operands, (&block, range), loaded, values);
+                });
             });
         });
+    }
+
+    /// What a block reads where it stands, if it need not be loaded: bf16 of pixels that meet one tap, and enough behind
+    /// them.
+    fn stands<'a>(&self, source: &Source<'a>, block: &Block) -> Option<&'a [Bf16]> {
+        match *source {
+            Source::Plain(Floats::Bf16(values)) if self.pass.is_plain() => {
+                let own = &values[block.rows.start * self.lines.plane_len(1)..];
+                (own.len() >= self.loaded_len(block)).then_some(own)
+            }
+            _ => None,
+        }
     }
 
     /// The values of the target in a block.
@@ -133,12 +155,19 @@ impl Mixed {
         to[end..end + self.lines.slack()[1]].fill(Bf16::default());
     }
 
-    /// The sums of a block.
-    fn multiply(&self, weights: &[f32], block: &Block, loaded: &[Bf16], values: &mut [f32]) {
+    /// The values of a block.
+    fn multiply<T: Element>(
+        &self,
+        operands: &Operands<'_>,
+        block: (&Block, Range<usize>),
+        loaded: &[Bf16],
+        values: &mut [T],
+    ) {
+        let weights = operands.weights;
         let tiles = Tiles::new(self.amx);
         let start = weights.last().map_or(0, |start| start.to_bits() as usize);
         let mut weights = &weights[start..];
-        let plane_len = self.lines.plane_len(block.rows.len());
+        let plane_len = self.lines.plane_len(block.0.rows.len());
         for (grid, runs) in self.parts() {
             let chunks = self.chunks(&runs[0]);
             let places: Vec<_> = (runs.iter().enumerate())
@@ -153,7 +182,6 @@ impl Mixed {
                     weights = after;
                     let panel = Panel {
                         tiles: &tiles,
-                        grid,
                         places: &places,
                         chunks,
                         weights: panel,
@@ -161,43 +189,33 @@ impl Mixed {
                         outputs: group * self.group[1] + first
                             ..group * self.group[1] + self.group[1].min(first + DEPTH),
                     };
-                    self.multiply_panel(&panel, block, loaded, values);
+                    let pitch = self.lines.pitch;
+                    let (outputs, epilogue) = (panel.outputs.clone(), &operands.epilogue);
+                    let to = Target::new(&self.pass, grid, block.clone(), pitch, outputs, epilogue);
+                    self.multiply_panel(&panel, &to, block.0, loaded, values);
                 }
             }
         }
     }
 
     /// Some outputs of all points of a phase in a block.
-    fn multiply_panel(
+    fn multiply_panel<T: Element>(
         &self,
         panel: &Panel<'_>,
+        to: &Target<'_>,
         block: &Block,
         loaded: &[Bf16],
-        values: &mut [f32],
+        values: &mut [T],
     ) {
-        let to =
-            Target::new(&self.pass, panel.grid, block, self.lines.pitch, panel.outputs.clone());
         let stride = self.lines.stride() * size_of::<Bf16>();
         let image_len = self.lines.image_len(block.rows.len());
-        let count = panel.outputs.len();
         assert!(loaded.len() >= self.loaded_len(block), "what is read beyond the lines");
-        let mut aside = Aside([[0.0; DEPTH]; DEPTH]);
+        let mut sums = Sums([[0.0; DEPTH]; DEPTH]);
         for image in 0..block.images.len() {
             let source = &loaded[image * image_len + panel.inputs..];
             for start in (0..to.positions).step_by(DEPTH) {
                 let two = start + SIDE < to.positions;
-                // Sums of neighbouring pixels go where they belong, others beside that first.
-                let place = [start, start + SIDE].map(|start| to.straight(start, image));
-                let (len, first) = (values.len(), values.as_mut_ptr());
-                let beside: *mut f32 = aside.0.as_mut_ptr().cast();
-                let c = [0, 1].map(|tile| match place[tile] {
-                    Some(at) => {
-                        assert!(at + (SIDE - 1) * to.channels + count <= len, "sums in the block");
-                        first.wrapping_add(at)
-                    }
-                    None => beside.wrapping_add(tile * SIDE * DEPTH),
-                });
-                let row = |place: Option<usize>| place.map_or(DEPTH, |_| to.channels);
+                let c: *mut f32 = sums.0.as_mut_ptr().cast();
                 let job = Job {
                     a: source.as_ptr().wrapping_byte_add(start * stride).cast(),
                     b: panel.weights.as_ptr().cast(),
@@ -209,20 +227,16 @@ impl Mixed {
                     a_next: if two { SIDE * stride } else { 0 },
                     b_row: ROW,
                     b_step: 2 * TILE,
-                    b_next: if count > SIDE { TILE } else { 0 },
-                    c,
-                    c_row: place.map(|place| row(place) * size_of::<f32>()),
+                    b_next: if panel.outputs.len() > SIDE { TILE } else { 0 },
+                    c: [c, c.wrapping_add(SIDE * DEPTH)],
+                    c_row: [DEPTH * size_of::<f32>(); 2],
                     accumulate: false,
                 };
                 // SAFETY: the lines of an image have what its positions read, and behind them is what tiles read
-                // beyond that (see `Lines::slack`). A panel has two tiles per chunk of each run. The sums lie in
-                // `values`, as has been seen, or in `aside`.
+                // beyond that (see `Lines::slack`). A panel has two tiles per chunk of each run.
                 unsafe { panel.tiles.run(&job) };
-                for (tile, rows) in aside.0.as_chunks::<SIDE>().0.iter().enumerate() {
-                    if place[tile].is_none() {
-                        copy(&to, start + tile * SIDE, image, rows, values);
-                    }
-                }
+                let tiles = if two { DEPTH } else { SIDE };
+                to.finish(start, image, &sums.0[..tiles], values);
             }
         }
     }
@@ -231,7 +245,6 @@ impl Mixed {
 /// The weights of some outputs, all taps, with what they meet.
 struct Panel<'a> {
     tiles: &'a Tiles,
-    grid: &'a Grid,
     /// Of each run: where in an image and among the weights it begins, in bytes.
     places: &'a [[usize; 2]],
     chunks: usize,
@@ -241,9 +254,9 @@ struct Panel<'a> {
     outputs: Range<usize>,
 }
 
-/// Sums on their way to their pixels.
+/// The sums of two tiles of positions.
 #[repr(align(64))]
-struct Aside([[f32; DEPTH]; DEPTH]);
+struct Sums([[f32; DEPTH]; DEPTH]);
 
 /// The pixels of all images as those of one, where a point reads its own pixel alone.
 fn joined(mut pass: Pass) -> Pass {
@@ -260,30 +273,4 @@ fn joined(mut pass: Pass) -> Pass {
 fn most_rows(pass: &Pass, lines: &Lines, row_bytes: usize, bytes: usize, blocks: usize) -> usize {
     let all = pass.batch * pass.bands_per_image();
     (bytes / row_bytes.max(1)).min(all.div_ceil(blocks)).max(POSITIONS.div_ceil(lines.pitch.max(1)))
-}
-
-/// Finishes the sums of a block, whose first value is the target's `start`.
-fn finish(epilogue: &Epilogue<'_>, start: usize, values: &mut [f32]) {
-    if let Some(bias) = epilogue.bias {
-        values.chunks_exact_mut(bias.len()).for_each(|pixel| add(pixel, bias));
-    }
-    if let Some(residual) = epilogue.residual {
-        add(values, &residual[start..start + values.len()]);
-    }
-    let [low, high] = epilogue.bounds();
-    if [low, high] != [f32::NEG_INFINITY, f32::INFINITY] {
-        clamp(values, low, high);
-    }
-}
-
-multiversion! {
-    fn add(values: &mut [f32], others: &[f32]) {
-        values.iter_mut().zip(others).for_each(|(value, other)| *value += other);
-    }
-}
-
-multiversion! {
-    fn clamp(values: &mut [f32], low: f32, high: f32) {
-        values.iter_mut().for_each(|value| *value = value.clamp(low, high));
-    }
 }

@@ -1,13 +1,18 @@
-//! Where the sums of a block go.
+//! Where the sums of a block go, and what happens to them on the way.
 
+use super::super::Epilogue;
 use super::super::grid::{Grid, Pass};
 use super::lines::Block;
+use crate::bf16::{Element, Floats, FloatsMut};
 use crate::isa::multiversion;
-use crate::tiles::{DEPTH, SIDE};
+use crate::tiles::DEPTH;
 use std::ops::Range;
 
-/// Where the positions of a phase lie in a block of the target.
-pub(super) struct Target {
+/// The sums of positions, from a tile on.
+pub(super) type Rows = [[f32; DEPTH]];
+
+/// Where the positions of a phase lie in a block of the target, and how their sums are finished.
+pub(super) struct Target<'a> {
     /// Positions of an image, of a row, and points of a row.
     pub positions: usize,
     pitch: usize,
@@ -17,23 +22,31 @@ pub(super) struct Target {
     start: usize,
     down: usize,
     right: usize,
-    pub channels: usize,
     columns: usize,
+    bias: [f32; DEPTH],
+    /// As the block.
+    residual: Option<Floats<'a>>,
+    bounds: [f32; 2],
 }
 
-impl Target {
-    /// Of some channels of the target.
+impl<'a> Target<'a> {
+    /// Of some channels of the target, in a block of these values.
     pub fn new(
         pass: &Pass,
         grid: &Grid,
-        block: &Block,
+        (block, values): (&Block, Range<usize>),
         pitch: usize,
         outputs: Range<usize>,
+        epilogue: &Epilogue<'a>,
     ) -> Self {
         let [height, width, channels] = pass.target;
         let rows = block.rows.end.min(grid.rows.size).saturating_sub(block.rows.start);
         let [down, right] = pass.spread;
         let points = grid.columns.size;
+        let mut bias = [0.0; DEPTH];
+        if let Some(all) = epilogue.bias {
+            bias[..outputs.len()].copy_from_slice(&all[outputs.clone()]);
+        }
         Self {
             positions: rows.checked_sub(1).map_or(0, |last| last * pitch + points),
             pitch,
@@ -42,42 +55,121 @@ impl Target {
             start: (grid.rows.first * width + grid.columns.first) * channels + outputs.start,
             down: down * width * channels,
             right: right * channels,
-            channels,
             columns: outputs.len(),
+            bias,
+            residual: epilogue.residual.map(|residual| residual.get(values)),
+            bounds: epilogue.bounds(),
         }
     }
 
-    /// Where the sums of a tile of positions go, if these are neighbouring pixels, and whole tiles of columns.
-    pub fn straight(&self, position: usize, image: usize) -> Option<usize> {
-        let (row, column) = (position / self.pitch, position % self.pitch);
-        let seamless = self.points == self.pitch && self.down == self.points * self.channels;
-        let fits = match seamless {
-            true => position + SIDE <= self.positions,
-            false => column + SIDE <= self.points && position + SIDE <= self.positions,
-        };
-        (fits && self.right == self.channels && self.columns.is_multiple_of(SIDE))
-            .then(|| image * self.image + self.start + row * self.down + column * self.right)
+    /// Finishes the sums of positions from one on, and writes those of points where they belong in the block.
+    pub fn finish<T: Element>(&self, position: usize, image: usize, sums: &Rows, values: &mut [T]) {
+        #[cfg(target_arch = "x86_64")]
+        if crate::isa::rounds()
+            && let FloatsMut::Bf16(values) = T::floats_mut(values)
+        {
+            // SAFETY: the CPU rounds, as has been seen.
+            return unsafe { fast::finish(self, position, image, sums, values) };
+        }
+        finish_plain(self, position, image, sums, values);
+    }
+
+    /// Calls `finish` with the place of every point among the positions, and its sums.
+    #[inline(always)]
+    fn each(
+        &self,
+        position: usize,
+        image: usize,
+        sums: &Rows,
+        mut finish: impl FnMut(usize, &[f32; DEPTH]),
+    ) {
+        let (row, mut column) = (position / self.pitch, position % self.pitch);
+        let mut line = image * self.image + self.start + row * self.down;
+        let mut at = line + column * self.right;
+        for (_, sums) in (position..self.positions).zip(sums) {
+            if column < self.points {
+                finish(at, sums);
+            }
+            column += 1;
+            at += self.right;
+            if column == self.pitch {
+                line += self.down;
+                (at, column) = (line, 0);
+            }
+        }
     }
 }
 
 multiversion! {
-    /// Copies the sums of positions that are points.
-    pub(super) fn copy(to: &Target, position: usize, image: usize, rows: &[[f32; DEPTH]], values: &mut [f32]) {
-        let (mut row, mut column) = (position / to.pitch, position % to.pitch);
-        for (_, sums) in (position..to.positions).zip(rows) {
-            if column < to.points {
-                let at = image * to.image + to.start + row * to.down + column * to.right;
-                let pixel = &mut values[at..][..to.columns];
-                // Whole vectors, which need no function of the library.
-                let ((to, rest), (from, last)) = (pixel.as_chunks_mut(), sums.as_chunks::<SIDE>());
-                to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
-                let last = from.get(to.len()).map_or(last, |from| &from[..]);
-                rest.iter_mut().zip(last).for_each(|(value, sum)| *value = *sum);
+    fn finish_plain[T: Element](
+        to: &Target<'_>,
+        position: usize,
+        image: usize,
+        sums: &Rows,
+        values: &mut [T],
+    ) {
+        let [low, high] = to.bounds;
+        let residual = to.residual.map(T::read);
+        to.each(position, image, sums, |at, sums| {
+            let residual = residual.map(|residual| &residual[at..at + to.columns]);
+            for (i, value) in values[at..at + to.columns].iter_mut().enumerate() {
+                let sum = sums[i] + to.bias[i] + residual.map_or(0.0, |r| r[i].value());
+                // Not `clamp`, which checks its bounds each time; NaN stays NaN, too.
+                let sum = if sum < low { low } else { sum };
+                *value = T::new(if sum > high { high } else { sum });
             }
-            column += 1;
-            if column == to.pitch {
-                (row, column) = (row + 1, 0);
+        });
+    }
+}
+
+/// For CPUs that round to bf16 themselves.
+#[cfg(target_arch = "x86_64")]
+mod fast {
+    use super::{Rows, Target};
+    use crate::bf16::{Bf16, Element};
+    use std::arch::x86_64::*;
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma")]
+    pub fn finish(
+        to: &Target<'_>,
+        position: usize,
+        image: usize,
+        sums: &Rows,
+        values: &mut [Bf16],
+    ) {
+        let half = |values: &[f32; 32]| {
+            // SAFETY: both halves are 16 values.
+            let load = |at| unsafe { _mm512_loadu_ps(values.as_ptr().add(at)) };
+            [load(0), load(16)]
+        };
+        let [low, high] = to.bounds.map(|bound| _mm512_set1_ps(bound));
+        let bias = half(&to.bias);
+        let residual = to.residual.map(Bf16::read);
+        // As many ones as columns.
+        let columns = u32::MAX >> (32 - to.columns);
+        to.each(position, image, sums, |at, sums| {
+            let [mut first, mut second] = half(sums);
+            first = _mm512_add_ps(first, bias[0]);
+            second = _mm512_add_ps(second, bias[1]);
+            if let Some(residual) = residual {
+                let residual = &residual[at..at + to.columns];
+                // SAFETY: the values of the columns lie in it, and others are not read.
+                let narrow = unsafe { _mm512_maskz_loadu_epi16(columns, residual.as_ptr().cast()) };
+                let wide = |half| {
+                    _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(half)))
+                };
+                first = _mm512_add_ps(first, wide(_mm512_castsi512_si256(narrow)));
+                second = _mm512_add_ps(second, wide(_mm512_extracti64x4_epi64::<1>(narrow)));
             }
-        }
+            // The second operand is what these give of a NaN.
+            let bounded = |sum| _mm512_min_ps(high, _mm512_max_ps(low, sum));
+            let rounded = _mm512_cvtne2ps_pbh(bounded(second), bounded(first));
+            let values = &mut values[at..at + to.columns];
+            // SAFETY: the values of the columns lie in it, and others are not written; both types are 64 bytes.
+            unsafe {
+                let bits = std::mem::transmute::<__m512bh, __m512i>(rounded);
+                _mm512_mask_storeu_epi16(values.as_mut_ptr().cast(), columns, bits);
+            }
+        });
     }
 }

@@ -255,7 +255,7 @@ impl WeightGradient {
                     let part = &sums[row * columns + i * width..][..to.len()];
                     match slice {
                         0 => to.copy_from_slice(part),
-                        _ => super::add(to, part),
+                        _ => add(to, part),
                     }
                 }
             }
@@ -304,5 +304,11 @@ multiversion! {
                 }
             }
         }
+    }
+}
+
+multiversion! {
+    fn add(sums: &mut [f32], others: &[f32]) {
+        sums.iter_mut().zip(others).for_each(|(sum, other)| *sum += other);
     }
 }

@@ -14,7 +14,7 @@ use crate::isa::Isa;
 use crate::output::Output;
 use crate::register::{Rows, Tile, even_pieces, lanes, rows_kernels};
 use crate::source::Source;
-use crate::workers::{SharedMut, apart, count, share};
+use crate::workers::{SharedMut, apart, count, share, threads};
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -173,7 +173,7 @@ impl Winograd {
         zero.fill(0.0);
         let zero = &*zero;
         let source = self.fold(operands.source, whole, folded);
-        let threads = rayon::current_num_threads();
+        let threads = threads();
         let following = blocks.clone().skip(threads).chain(std::iter::repeat(0..0));
         let items = blocks
             .zip(following)

@@ -82,7 +82,7 @@ unsafe fn write_strip<V: Vector, F: Transforms<P, R>, const P: usize, const R: u
         // The first pixel of the tile, which need not lie in the image.
         let before = (rows.start * width + columns.start) * step * depth;
         let to = to.wrapping_sub(before).wrapping_add(channels.start);
-        let residual = job.epilogue.residual.map_or(ptr::null(), |residual| {
+        let residual = job.epilogue.wide().map_or(ptr::null(), |residual| {
             let residual = residual[at * depth..][..pixels * depth].as_ptr();
             residual.wrapping_sub(before).wrapping_add(channels.start)
         });

@@ -1,0 +1,167 @@
+//! One run of an engine, over a batch.
+
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
+
+use ocelli_kernels::{Bf16, Conv, Floats, FloatsMut, alone};
+use rayon::prelude::*;
+
+use crate::engine::Plans;
+use crate::memory::{Place, Segment};
+use crate::step::Step;
+use crate::workspace::Aside;
+use crate::{Engine, InferError};
+
+/// What is the same for all steps.
+pub(crate) struct Run<'a, E> {
+    pub engine: &'a Engine,
+    pub images: &'a [f32],
+    /// How many images there are.
+    pub all: usize,
+    /// Threads that share the work.
+    pub threads: usize,
+    /// Called with every step's number and plan, with how many threads run steps of their own, and with the step.
+    pub each: E,
+}
+
+/// The memory that a segment runs in.
+struct Memory<'a> {
+    values: &'a mut [Bf16],
+    /// Whether it is a thread's own.
+    own: bool,
+    aside: &'a mut Aside,
+}
+
+impl<E: Fn(usize, Option<&Conv>, usize, &mut dyn FnMut()) + Sync> Run<'_, E> {
+    /// Runs all segments.
+    pub fn all(&self, values: &mut [Bf16], asides: &mut [Aside]) -> Result<(), InferError> {
+        if self.all == 0 {
+            return Ok(());
+        }
+        let memory = &self.engine.memory;
+        for (segment, &within) in memory.segments.iter().zip(&memory.within) {
+            // Known before there are threads, which could not say what went wrong.
+            let whole = segment.images.min(self.all);
+            let rest = match self.all % whole {
+                0 => whole,
+                rest => rest,
+            };
+            let plans = [self.engine.plans(whole)?, self.engine.plans(rest)?];
+            let parts = (0..self.all).step_by(segment.images);
+            let parts = parts.map(|start| start..(start + segment.images).min(self.all));
+            if segment.apart {
+                let len = within * segment.images.min(self.all);
+                self.apart(segment, parts, &plans, (values, len), asides);
+                continue;
+            }
+            for part in parts {
+                let memory = Memory { values: &mut *values, own: false, aside: &mut asides[0] };
+                self.part(segment, &part, &plans, memory);
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs a segment in which every thread has images of its own, in memory of so many halves behind the batch's.
+    fn apart(
+        &self,
+        segment: &Segment,
+        parts: impl Iterator<Item = Range<usize>> + Send,
+        plans: &[Plans; 2],
+        (values, len): (&mut [Bf16], usize),
+        asides: &mut [Aside],
+    ) {
+        let threads = segment.threads(self.all, self.threads);
+        let (batch, rest) = values.split_at_mut(self.engine.memory.batch * self.all);
+        let (batch, parts) = (Mutex::new(batch), Mutex::new(parts));
+        let next = || parts.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let work = |(values, aside): (&mut [Bf16], &mut Aside)| {
+            while let Some(part) = next() {
+                let memory = Memory { values: &mut *values, own: true, aside: &mut *aside };
+                self.part(segment, &part, plans, memory);
+                let mut batch = batch.lock().unwrap_or_else(PoisonError::into_inner);
+                self.copy(segment, values, &mut batch, &part);
+            }
+        };
+        let memories: Vec<_> =
+            rest.chunks_exact_mut(len.max(1)).zip(asides).take(threads).collect();
+        let busy = threads > 1 && threads == self.threads;
+        memories.into_par_iter().with_max_len(1).for_each(|memory| match busy {
+            true => alone(|| work(memory)),
+            false => work(memory),
+        });
+    }
+
+    /// Runs a segment's steps for some images.
+    fn part(
+        &self,
+        segment: &Segment,
+        part: &Range<usize>,
+        plans: &[Plans; 2],
+        Memory { values, own, aside }: Memory<'_>,
+    ) {
+        let Self { engine, all, .. } = *self;
+        let threads = segment.threads(all, self.threads);
+        let whole = part.len() == segment.images.min(all);
+        let plans = &plans[usize::from(!whole)];
+        let range = |value: usize| match own {
+            true => engine.memory.own_range(value, engine.values[value].size(), part.len()),
+            false => engine.range(value, part, all),
+        };
+        for i in segment.steps.clone() {
+            let step = &engine.steps[i];
+            let (inputs, mut y) = self.operands(step, part, values, range);
+            let plan = plans[i].as_ref();
+            (self.each)(i, plan, threads, &mut || {
+                step.kind.run(part.len(), plan, &inputs, y.reborrow(), aside);
+            });
+        }
+    }
+
+    /// What a step reads and what it writes, for some images: what lies where in memory, `range` knows.
+    fn operands<'v>(
+        &'v self,
+        step: &Step,
+        part: &Range<usize>,
+        values: &'v mut [Bf16],
+        range: impl Fn(usize) -> Option<Range<usize>>,
+    ) -> (Vec<Floats<'v>>, FloatsMut<'v>) {
+        let sizes = &self.engine.values;
+        let to = range(step.output).unwrap_or(0..0);
+        let (before, rest) = values.split_at_mut(to.start);
+        let (y, after) = rest.split_at_mut(to.len());
+        let (before, after) = (&*before, &*after);
+        let input = |&value: &usize| {
+            let memory = match range(value) {
+                None => {
+                    let len = sizes[value].len;
+                    return self.images[part.start * len..part.end * len].into();
+                }
+                Some(from) if from.end <= to.start => &before[from],
+                Some(from) => &after[from.start - to.end..from.end - to.end],
+            };
+            match sizes[value].narrow {
+                true => memory.into(),
+                false => Bf16::wide(memory).into(),
+            }
+        };
+        let y = match sizes[step.output].narrow {
+            true => y.into(),
+            false => Bf16::wide_mut(y).into(),
+        };
+        (step.inputs.iter().map(input).collect(), y)
+    }
+
+    /// Copies what others will read of what a thread computed apart.
+    fn copy(&self, segment: &Segment, own: &[Bf16], batch: &mut [Bf16], part: &Range<usize>) {
+        let Self { engine, all, .. } = *self;
+        for step in &engine.steps[segment.steps.clone()] {
+            let value = step.output;
+            let Place::Copied { .. } = engine.memory.places[value] else { continue };
+            let from = engine.memory.own_range(value, engine.values[value].size(), part.len());
+            if let (Some(from), Some(to)) = (from, engine.range(value, part, all)) {
+                batch[to].copy_from_slice(&own[from]);
+            }
+        }
+    }
+}
