@@ -53,9 +53,14 @@ fn one_of_two_as_json() {
 }
 
 #[test]
-fn training_in_mixed_precision() {
+fn mixed_precision() {
     let said = lines(&[&["model", "--bf16", "--only", "train"][..], &SMALL].concat());
     assert!(said[0].starts_with("train  resnet20_cifar  batch 2"), "{}", said[0]);
+    let said = lines(&[&["model", "--bf16", "--only", "infer", "--profile"][..], &SMALL].concat());
+    assert!(said[0].starts_with("infer  resnet20_cifar  batch 2"), "{}", said[0]);
+    let peer = ["model", "--bf16", "--peer", "onnxruntime", "--peers", "../benches/peers"];
+    let Ran { ok, err, .. } = bench(&[&peer[..], &SMALL].concat());
+    assert!(!ok && err.contains("ONNX Runtime has no bf16"), "{err}");
     let Ran { ok, err, .. } = bench(&[&["model", "--bf16", "--precise"][..], &SMALL].concat());
     assert!(!ok && err.contains("--bf16") && err.contains("--precise"), "{err}");
 }

@@ -65,13 +65,20 @@ fn a_folder_of_pictures_becomes_a_model_that_answers() {
         .unwrap()
         .unwrap()
         .path();
-    let answer =
-        run(PROGRAM, &["predict", &model, photo.to_str().unwrap(), "--json", "--top", "10"]);
-    let answer: serde_json::Value = serde_json::from_str(&answer.out).unwrap();
-    let predictions = answer["predictions"].as_array().unwrap();
-    let sum: f64 = predictions.iter().map(|p| p["probability"].as_f64().unwrap()).sum();
+    let predict = |flags: &[&str]| {
+        let flags = [&["predict", &model, photo.to_str().unwrap(), "--json"], flags].concat();
+        let answer: serde_json::Value = serde_json::from_str(&run(PROGRAM, &flags).out).unwrap();
+        answer["predictions"].as_array().unwrap().clone()
+    };
+    let predictions = predict(&["--top", "10"]);
+    let probability = |p: &serde_json::Value| p["probability"].as_f64().unwrap();
+    let sum: f64 = predictions.iter().map(probability).sum();
     assert_eq!(predictions.len(), 10);
     assert!((sum - 1.0).abs() < 1e-5 && predictions.iter().any(|p| p["name"] == "cube"));
+    let [all, rounded] = [&["--top", "1"][..], &["--top", "1", "--bf16"]].map(predict);
+    assert_eq!(all[0], predictions[0]);
+    let off = (probability(&all[0]) - probability(&rounded[0])).abs();
+    assert!(off > 0.0 && off < 0.05, "bf16 is off by {off}");
     let table = run(PROGRAM, &["predict", &model, photo.to_str().unwrap()]);
     assert_eq!(table.out.lines().count(), 6, "{}", table.out);
 }

@@ -9,7 +9,7 @@ use ocelli_nn::{Classifier, Precision, record};
 use crate::{ExportError, LoadedModel};
 
 /// Records a network for images of `size` (`[height, width]`) and makes an engine of it, which holds a copy of the
-/// weights as they are now. It computes in a precision of its own.
+/// weights as they are now. It computes in `precision`, whatever the network was trained in.
 ///
 /// # Errors
 /// Where the network cannot be recorded.

@@ -42,8 +42,11 @@ fn check(name: &str, args: ModelArgs) {
             model.logits(&feature, pass).unwrap().flatten_all().unwrap().to_vec1().unwrap()
         };
         let wanted = eager(Precision::Fast);
+        // A NaN is the largest of all.
+        let most = |most: f32, value: f32| if value <= most { most } else { value };
         let off = |got: &[f32]| {
-            wanted.iter().zip(got).fold(0.0_f32, |most, (a, b)| most.max((a - b).abs()))
+            assert_eq!(got.len(), wanted.len());
+            wanted.iter().zip(got).map(|(a, b)| (a - b).abs()).fold(0.0, most)
         };
         let scale = wanted.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
         let fast = off(engine.run(&images, &mut workspace).unwrap());
@@ -51,7 +54,7 @@ fn check(name: &str, args: ModelArgs) {
         // What bf16 loses, the layers lose, too.
         let [mixed, layers] =
             [off(narrow.run(&images, &mut workspace).unwrap()), off(&eager(Precision::Mixed))];
-        let bound = (2.0 * layers).max(1e-2 * scale);
+        let bound = (2.0 * layers).clamp(1e-2 * scale, 0.2 * scale);
         assert!(mixed <= bound, "{name}, {batch}: {mixed} of {scale}, the layers {layers}");
     }
 }

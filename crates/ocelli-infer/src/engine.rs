@@ -129,7 +129,7 @@ impl Engine {
     }
 
     /// Runs and takes the time of every step. Where threads have images of their own it is the time of all of them,
-    /// divided by how many they are.
+    /// divided by how many they are (and some of it twice, where a thread helped another in the middle of a step).
     ///
     /// # Errors
     /// As [`run`](Self::run).
@@ -174,9 +174,9 @@ impl Engine {
         let Workspace { values, asides } = workspace;
         asides.resize_with(asides.len().max(threads), Aside::default);
         let values = Bf16::slice_mut(values.take(self.memory.len(all, threads).div_ceil(2)));
-        let run = Run { engine: self, images, all, threads, each };
+        let run = Run { engine: self, images, batch: all, threads, each };
         // On one of the threads that share the work: else each step would begin and end with a message to them.
-        rayon::scope(|_| run.all(values, asides))?;
+        rayon::scope(|_| run.segments(values, asides))?;
         let output = self.range(self.output, &(0..all), all);
         Ok(output.map_or(&[], |range| Bf16::wide(&values[range])))
     }

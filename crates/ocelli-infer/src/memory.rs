@@ -12,15 +12,17 @@ const LINE: usize = 32;
 const BUDGET: usize = 1 << 23;
 /// The same where threads work apart: about what a thread's own cache holds.
 const OWN: usize = 1 << 20;
-/// Bytes of weights that are worth being read anew for that.
+/// Bytes of a step's weights that are worth being read anew for that.
 const WEIGHTS: usize = 1 << 20;
+/// What all threads together may take where they work apart.
+const APART: usize = 1 << 27;
 
 /// Steps that run over the whole batch before the next ones do, so many images at a time.
 ///
 /// A network's maps are large first and small in the end. What a step writes should still be in the cache when
 /// the next one reads it: large maps a few images at a time. Small maps many at a time, as weights are read
-/// anew each time. Where maps are large and weights small, each thread has images of its own, whose values stay in its
-/// own cache.
+/// anew each time. As long as weights are small, each thread has images of its own, whose values stay in its own
+/// cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Segment {
     pub steps: Range<usize>,
@@ -118,9 +120,17 @@ impl Memory {
     /// Halves for a batch of so many images on so many threads.
     pub fn len(&self, images: usize, threads: usize) -> usize {
         let each = self.segments.iter().zip(&self.within).map(|(segment, len)| {
-            len * segment.images.min(images) * segment.threads(images, threads)
+            len * segment.images.min(images) * self.threads(segment, images, threads)
         });
         self.batch * images + each.max().unwrap_or(0)
+    }
+
+    /// How many threads have images of their own: not so many that their memory is out of proportion.
+    pub fn threads(&self, segment: &Segment, images: usize, threads: usize) -> usize {
+        let within = self.segments.iter().zip(&self.within);
+        let len = within.filter(|(each, _)| *each == segment).map(|(_, len)| len * segment.images);
+        let most = (APART / len.sum::<usize>().max(1)).min(images.div_ceil(segment.images));
+        if segment.apart { threads.min(most).max(1) } else { 1 }
     }
 
     /// Where some images of a value that takes `size` lie in the batch's part of a batch of `all`, or in that of the
@@ -148,13 +158,6 @@ impl Memory {
                 Some(at * images..at * images + images * size)
             }
         }
-    }
-}
-
-impl Segment {
-    /// How many threads have images of their own.
-    pub fn threads(&self, images: usize, threads: usize) -> usize {
-        if self.apart { threads.min(images.div_ceil(self.images)).max(1) } else { 1 }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
-use ocelli_kernels::{Bf16, Conv, Floats, FloatsMut, alone};
+use ocelli_kernels::{Bf16, Conv, Floats, FloatsMut};
 use rayon::prelude::*;
 
 use crate::engine::Plans;
@@ -17,15 +17,15 @@ pub(crate) struct Run<'a, E> {
     pub engine: &'a Engine,
     pub images: &'a [f32],
     /// How many images there are.
-    pub all: usize,
+    pub batch: usize,
     /// Threads that share the work.
     pub threads: usize,
     /// Called with every step's number and plan, with how many threads run steps of their own, and with the step.
     pub each: E,
 }
 
-/// The memory that a segment runs in.
-struct Memory<'a> {
+/// Where a segment runs.
+struct Room<'a> {
     values: &'a mut [Bf16],
     /// Whether it is a thread's own.
     own: bool,
@@ -34,29 +34,27 @@ struct Memory<'a> {
 
 impl<E: Fn(usize, Option<&Conv>, usize, &mut dyn FnMut()) + Sync> Run<'_, E> {
     /// Runs all segments.
-    pub fn all(&self, values: &mut [Bf16], asides: &mut [Aside]) -> Result<(), InferError> {
-        if self.all == 0 {
+    pub fn segments(&self, values: &mut [Bf16], asides: &mut [Aside]) -> Result<(), InferError> {
+        if self.batch == 0 {
             return Ok(());
         }
         let memory = &self.engine.memory;
         for (segment, &within) in memory.segments.iter().zip(&memory.within) {
-            // Known before there are threads, which could not say what went wrong.
-            let whole = segment.images.min(self.all);
-            let rest = match self.all % whole {
-                0 => whole,
-                rest => rest,
-            };
-            let plans = [self.engine.plans(whole)?, self.engine.plans(rest)?];
-            let parts = (0..self.all).step_by(segment.images);
-            let parts = parts.map(|start| start..(start + segment.images).min(self.all));
+            // Parts of two sizes at most, so that there are few plans; known before there are threads, which could not say
+            // what went wrong.
+            let (all, count) = (self.batch, self.batch.div_ceil(segment.images));
+            let plans = [all / count, all.div_ceil(count)].map(|images| self.engine.plans(images));
+            let [few, many] = plans;
+            let plans = [few?, many?];
+            let parts = (0..count).map(move |i| i * all / count..(i + 1) * all / count);
             if segment.apart {
-                let len = within * segment.images.min(self.all);
+                let len = within * segment.images.min(self.batch);
                 self.apart(segment, parts, &plans, (values, len), asides);
                 continue;
             }
             for part in parts {
-                let memory = Memory { values: &mut *values, own: false, aside: &mut asides[0] };
-                self.part(segment, &part, &plans, memory);
+                let room = Room { values: &mut *values, own: false, aside: &mut asides[0] };
+                self.part(segment, &part, &plans, room);
             }
         }
         Ok(())
@@ -71,24 +69,25 @@ impl<E: Fn(usize, Option<&Conv>, usize, &mut dyn FnMut()) + Sync> Run<'_, E> {
         (values, len): (&mut [Bf16], usize),
         asides: &mut [Aside],
     ) {
-        let threads = segment.threads(self.all, self.threads);
-        let (batch, rest) = values.split_at_mut(self.engine.memory.batch * self.all);
+        let threads = self.engine.memory.threads(segment, self.batch, self.threads);
+        let (batch, rest) = values.split_at_mut(self.engine.memory.batch * self.batch);
         let (batch, parts) = (Mutex::new(batch), Mutex::new(parts));
         let next = || parts.lock().unwrap_or_else(PoisonError::into_inner).next();
         let work = |(values, aside): (&mut [Bf16], &mut Aside)| {
             while let Some(part) = next() {
-                let memory = Memory { values: &mut *values, own: true, aside: &mut *aside };
-                self.part(segment, &part, plans, memory);
+                let room = Room { values: &mut *values, own: true, aside: &mut *aside };
+                self.part(segment, &part, plans, room);
                 let mut batch = batch.lock().unwrap_or_else(PoisonError::into_inner);
                 self.copy(segment, values, &mut batch, &part);
             }
         };
         let memories: Vec<_> =
             rest.chunks_exact_mut(len.max(1)).zip(asides).take(threads).collect();
-        let busy = threads > 1 && threads == self.threads;
-        memories.into_par_iter().with_max_len(1).for_each(|memory| match busy {
-            true => alone(|| work(memory)),
-            false => work(memory),
+        let alone = threads > 1 && threads == self.threads;
+        memories.into_par_iter().with_max_len(1).for_each(|(values, aside)| {
+            aside.scratch.set_alone(alone);
+            work((values, &mut *aside));
+            aside.scratch.set_alone(false);
         });
     }
 
@@ -98,12 +97,12 @@ impl<E: Fn(usize, Option<&Conv>, usize, &mut dyn FnMut()) + Sync> Run<'_, E> {
         segment: &Segment,
         part: &Range<usize>,
         plans: &[Plans; 2],
-        Memory { values, own, aside }: Memory<'_>,
+        Room { values, own, aside }: Room<'_>,
     ) {
-        let Self { engine, all, .. } = *self;
-        let threads = segment.threads(all, self.threads);
-        let whole = part.len() == segment.images.min(all);
-        let plans = &plans[usize::from(!whole)];
+        let Self { engine, batch: all, .. } = *self;
+        let threads = engine.memory.threads(segment, all, self.threads);
+        let many = part.len() * all.div_ceil(segment.images) > all;
+        let plans = &plans[usize::from(many)];
         let range = |value: usize| match own {
             true => engine.memory.own_range(value, engine.values[value].size(), part.len()),
             false => engine.range(value, part, all),
@@ -126,7 +125,7 @@ impl<E: Fn(usize, Option<&Conv>, usize, &mut dyn FnMut()) + Sync> Run<'_, E> {
         values: &'v mut [Bf16],
         range: impl Fn(usize) -> Option<Range<usize>>,
     ) -> (Vec<Floats<'v>>, FloatsMut<'v>) {
-        let sizes = &self.engine.values;
+        let all = &self.engine.values;
         let to = range(step.output).unwrap_or(0..0);
         let (before, rest) = values.split_at_mut(to.start);
         let (y, after) = rest.split_at_mut(to.len());
@@ -134,18 +133,18 @@ impl<E: Fn(usize, Option<&Conv>, usize, &mut dyn FnMut()) + Sync> Run<'_, E> {
         let input = |&value: &usize| {
             let memory = match range(value) {
                 None => {
-                    let len = sizes[value].len;
+                    let len = all[value].len;
                     return self.images[part.start * len..part.end * len].into();
                 }
                 Some(from) if from.end <= to.start => &before[from],
                 Some(from) => &after[from.start - to.end..from.end - to.end],
             };
-            match sizes[value].narrow {
+            match all[value].narrow {
                 true => memory.into(),
                 false => Bf16::wide(memory).into(),
             }
         };
-        let y = match sizes[step.output].narrow {
+        let y = match all[step.output].narrow {
             true => y.into(),
             false => Bf16::wide_mut(y).into(),
         };
@@ -154,7 +153,7 @@ impl<E: Fn(usize, Option<&Conv>, usize, &mut dyn FnMut()) + Sync> Run<'_, E> {
 
     /// Copies what others will read of what a thread computed apart.
     fn copy(&self, segment: &Segment, own: &[Bf16], batch: &mut [Bf16], part: &Range<usize>) {
-        let Self { engine, all, .. } = *self;
+        let Self { engine, batch: all, .. } = *self;
         for step in &engine.steps[segment.steps.clone()] {
             let value = step.output;
             let Place::Copied { .. } = engine.memory.places[value] else { continue };

@@ -112,8 +112,9 @@ impl Kind {
             Self::MaxPool(shape) => {
                 pool::max_forward(&PoolShape { batch: images, ..*shape }, x, y, None);
             }
+            Self::GlobalAveragePool(_) if !y.read().is_narrow() => self.compute(images, inputs, y),
             Self::Activation(_) | Self::Concat(_) | Self::PadChannels(_)
-                if inputs.iter().all(is_narrow) && is_narrow(&y.read()) =>
+                if inputs.iter().all(Floats::is_narrow) && y.read().is_narrow() =>
             {
                 self.compute(images, inputs, y);
             }
@@ -121,7 +122,7 @@ impl Kind {
         }
     }
 
-    /// What reads and writes values of one width.
+    /// What reads and writes values of one width, or means of either.
     fn compute(&self, images: usize, inputs: &[Floats<'_>], y: FloatsMut<'_>) {
         let x = inputs[0];
         match self {
@@ -152,10 +153,6 @@ impl Kind {
             }
         }
     }
-}
-
-fn is_narrow(values: &Floats<'_>) -> bool {
-    matches!(values, Floats::Bf16(_))
 }
 
 fn wide(values: Floats<'_>) -> &[f32] {

@@ -41,8 +41,7 @@ impl Aside {
         y: FloatsMut<'_>,
         compute: impl FnOnce(&[Floats<'_>], FloatsMut<'_>),
     ) {
-        let narrow = |values: &Floats<'_>| matches!(values, Floats::Bf16(_));
-        let needed = |values: Floats<'_>| if narrow(&values) { values.len() } else { 0 };
+        let needed = |values: Floats<'_>| if values.is_narrow() { values.len() } else { 0 };
         let len = inputs.iter().copied().chain([y.read()]).map(needed).sum();
         let mut memory = self.wide.take(len);
         let mut take = |len: usize| {
@@ -56,8 +55,8 @@ impl Aside {
             &*part
         };
         let inputs: Vec<Floats<'_>> =
-            inputs.iter().map(|&x| if narrow(&x) { widened(x).into() } else { x }).collect();
-        if !narrow(&y.read()) {
+            inputs.iter().map(|&x| if x.is_narrow() { widened(x).into() } else { x }).collect();
+        if !y.read().is_narrow() {
             return compute(&inputs, y);
         }
         let part = take(y.len());

@@ -244,21 +244,65 @@ fn everything_else() {
 }
 
 #[test]
-fn the_number_of_threads_changes_no_bit() {
+fn neither_threads_nor_neighbours_change_a_bit() {
     let mut net = Network::new([3, 40, 40]);
     let x = net.graph.input();
     let y = net.conv(x, 32, 3, 1, 1);
     let a = net.conv(y, 32, 3, 1, 1);
     let b = net.conv(y, 32, 1, 1, 1);
-    let y = net.push(Op::Concat, &[a, b]);
-    let y = net.act(y, Activation::Silu);
+    let apart = net.push(Op::Concat, &[a, b]);
+    let apart = net.act(apart, Activation::Silu);
+    // From weights of this size on, all threads work on one step, a few images at a time.
+    let y = net.conv(apart, 512, 3, 1, 1);
+    let together = net.conv(y, 16, 1, 1, 1);
+    let pooled = [apart, together].map(|y| net.push(Op::GlobalAveragePool, &[y]));
+    // The second segment reads what the first one kept.
+    let last = net.push(Op::Concat, &pooled);
+    for output in [pooled[0], last] {
+        net.graph.set_output(output);
+        for precision in [Precision::Fast, Precision::Precise, Precision::Mixed] {
+            let engine = net.engine(precision).unwrap();
+            let images = fill(11 * 40 * 40 * 3, 1);
+            let run = |count: usize| {
+                let images = &images[..count * 40 * 40 * 3];
+                engine.run(images, &mut Workspace::new()).unwrap().to_vec()
+            };
+            let one = with_threads(1, || run(11));
+            for threads in [2, 3, 8] {
+                assert_eq!(with_threads(threads, || run(11)), one, "{precision:?} {threads}");
+            }
+            // Another number of images may be computed by another algorithm, but is of the same images.
+            let alone: Vec<f64> = images
+                .chunks_exact(40 * 40 * 3)
+                .flat_map(|image| engine.run(image, &mut Workspace::new()).unwrap().to_vec())
+                .map(f64::from)
+                .collect();
+            let off = relative_error(&one, &alone);
+            assert!(
+                off < if precision == Precision::Mixed { 1e-2 } else { 1e-5 },
+                "{precision:?} {off}"
+            );
+        }
+    }
+}
+
+#[test]
+fn nan_is_answered_with_nan() {
+    let mut net = Network::new([3, 8, 8]);
+    let x = net.graph.input();
+    let y = net.brick(x, [24, 3, 1, 1], Activation::Relu6);
+    let y = net.brick(y, [40, 1, 1, 1], Activation::Relu);
     let y = net.push(Op::GlobalAveragePool, &[y]);
+    let y = net.linear(y, 5);
     net.graph.set_output(y);
-    let engine = net.engine(Precision::Fast).unwrap();
-    let images = fill(5 * 40 * 40 * 3, 1);
-    let run = || engine.run(&images, &mut Workspace::new()).unwrap().to_vec();
-    let one = with_threads(1, run);
-    assert!([2, 3].into_iter().all(|threads| with_threads(threads, run) == one));
+    for precision in [Precision::Fast, Precision::Precise, Precision::Mixed] {
+        let mut images = fill(2 * 8 * 8 * 3, 1);
+        images[70] = f32::NAN;
+        let engine = net.engine(precision).unwrap();
+        let answer = engine.run(&images, &mut Workspace::new()).unwrap().to_vec();
+        assert!(answer[..5].iter().all(|value| value.is_nan()), "{precision:?} {answer:?}");
+        assert!(answer[5..].iter().all(|value| value.is_finite()), "{precision:?} {answer:?}");
+    }
 }
 
 #[test]

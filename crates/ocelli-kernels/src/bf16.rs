@@ -14,8 +14,8 @@ use std::ops::Range;
 pub struct Bf16(u16);
 
 impl Bf16 {
-    /// The nearest bf16, the even one of two; NaN stays NaN. Slices are rounded alike, but that CPUs which round to bf16
-    /// themselves make zeros of denormal values.
+    /// The nearest bf16, the even one of two; NaN stays NaN. Slices are rounded alike, but that CPUs which round to
+    /// bf16 themselves make zeros of denormal values.
     #[inline(always)]
     pub fn new(value: f32) -> Self {
         let bits = value.to_bits();
@@ -248,6 +248,11 @@ impl<'a> Floats<'a> {
         self.len() == 0
     }
 
+    /// Whether they are bf16.
+    pub fn is_narrow(&self) -> bool {
+        matches!(self, Self::Bf16(_))
+    }
+
     /// Some of them.
     ///
     /// # Panics
@@ -442,9 +447,11 @@ mod tests {
         values.extend([f32::INFINITY, f32::NEG_INFINITY, f32::MAX, 0.0, -0.0]);
         values.extend((0..64).map(|i| 1.0 + i as f32 / 1024.0));
         let mut narrow = vec![Bf16::default(); values.len()];
-        for len in 0..values.len() {
+        for len in 0..=values.len() {
             Floats::from(&values[..len]).copy_here((&mut narrow[..len]).into());
             let wanted = values[..len].iter().map(|&value| Bf16::new(value));
+            assert!(wanted.clone().eq(narrow[..len].iter().copied()), "{len}");
+            narrow_plain(&values[..len], &mut narrow[..len]);
             assert!(wanted.eq(narrow[..len].iter().copied()), "{len}");
         }
         Floats::from(&[f32::NAN; 40]).copy_here((&mut narrow[..40]).into());

@@ -31,4 +31,3 @@ pub use padding::Padding;
 pub use precision::Precision;
 pub use scratch::Scratch;
 pub use source::Source;
-pub use workers::alone;

@@ -119,12 +119,17 @@ impl<'a> Output<'a> {
     /// How much memory a [`block`](Self::block) of so many values needs.
     pub fn memory(&self, len: usize) -> usize {
         let computed = if self.is_narrow() { len } else { 0 };
-        computed + self.beside(len)
+        computed + if self.streamed() { self.f32s(len) } else { 0 }
     }
 
     /// How much memory so many values are [written](Self::write) in, if not in their place.
     pub fn beside(&self, len: usize) -> usize {
-        if self.is_aside() { (len * self.width()).div_ceil(size_of::<f32>()) } else { 0 }
+        if self.is_aside() { self.f32s(len) } else { 0 }
+    }
+
+    /// What so many values take.
+    fn f32s(&self, len: usize) -> usize {
+        (len * self.width()).div_ceil(size_of::<f32>())
     }
 
     fn is_narrow(&self) -> bool {
@@ -139,14 +144,14 @@ impl<'a> Output<'a> {
         self.len * self.width() >= STREAMED
     }
 
-    /// Whether values are written elsewhere first: to be streamed, or as bf16, which come tile by tile and would fetch
-    /// the lines of their place in no order, if these are not in the cache.
+    /// Whether values that come tile by tile are written elsewhere first: to be streamed, or as they would fetch the lines
+    /// of their place in no order, if these are not in the cache.
     fn is_aside(&self) -> bool {
         self.streamed() || self.is_narrow() && self.len * self.width() >= FETCHED
     }
 
-    /// Lets `compute` write a block of values in f32, in `memory` if need be, and brings them where they belong. Nobody
-    /// else may use these values meanwhile, or have a block with that index.
+    /// Lets `compute` write a block of values in f32, in `memory` if need be, and brings them where they belong.
+    /// Nobody else may use these values meanwhile, or have a block with that index.
     pub fn block(
         &self,
         index: usize,
@@ -155,8 +160,8 @@ impl<'a> Output<'a> {
         compute: impl FnOnce(&mut [f32]),
     ) {
         let computed = if self.is_narrow() { range.len() } else { 0 };
-        let (computed, beside) = memory.split_at_mut(computed);
-        self.write(index, range, beside, |block| match block {
+        let (computed, rest) = memory.split_at_mut(computed);
+        self.write_in(self.streamed(), index, range, rest, |block| match block {
             FloatsMut::F32(block) => compute(block),
             FloatsMut::Bf16(block) => {
                 compute(computed);
@@ -165,7 +170,7 @@ impl<'a> Output<'a> {
         });
     }
 
-    /// The same for whoever rounds by itself, with memory for what is [beside](Self::beside).
+    /// The same for whoever rounds by itself, tile by tile, with memory for what is [beside](Self::beside).
     pub fn write(
         &self,
         index: usize,
@@ -173,32 +178,49 @@ impl<'a> Output<'a> {
         memory: &mut [f32],
         write: impl FnOnce(FloatsMut<'_>),
     ) {
+        self.write_in(self.is_aside(), index, range, memory, write);
+    }
+
+    fn write_in(
+        &self,
+        aside: bool,
+        index: usize,
+        range: Range<usize>,
+        memory: &mut [f32],
+        write: impl FnOnce(FloatsMut<'_>),
+    ) {
         match self.values {
-            Values::F32(values) => self.write_to(values, index, range, memory, write),
+            Values::F32(values) => {
+                self.write_to((values, aside.then_some(memory)), index, range, write);
+            }
             Values::Bf16(values) => {
-                self.write_to(values, index, range, Bf16::slice_mut(memory), write);
+                let memory = aside.then_some(Bf16::slice_mut(memory));
+                self.write_to((values, memory), index, range, write);
             }
         }
     }
 
+    /// Writes a block in its place, or in memory first.
     fn write_to<T: Element>(
         &self,
-        values: SharedMut<'_, T>,
+        (values, memory): (SharedMut<'_, T>, Option<&mut [T]>),
         index: usize,
         range: Range<usize>,
-        memory: &mut [T],
         write: impl FnOnce(FloatsMut<'_>),
     ) {
         let (start, len) = (range.start, range.len());
         // SAFETY: the range lies in the values, and is the caller's alone.
         let place = unsafe { std::slice::from_raw_parts_mut(values.range(start, len), len) };
-        let block = if self.is_aside() { &mut memory[..len] } else { &mut *place };
+        let Some(memory) = memory else {
+            write(T::floats_mut(place));
+            return self.sum(index, range, T::floats(place));
+        };
+        let block = &mut memory[..len];
         write(T::floats_mut(block));
         self.sum(index, range, T::floats(block));
-        match self.is_aside() {
-            true if self.streamed() => stream(&memory[..len], place),
-            true => place.copy_from_slice(&memory[..len]),
-            false => {}
+        match self.streamed() {
+            true => stream(block, place),
+            false => place.copy_from_slice(block),
         }
     }
 

@@ -16,6 +16,8 @@ pub struct Scratch {
     sums: Vec<f64>,
     /// What is lent by [`lend`](Self::lend).
     spare: Vec<Vec<f32>>,
+    /// Whether convolutions keep to the calling thread.
+    alone: bool,
 }
 
 impl Scratch {
@@ -33,6 +35,22 @@ impl Scratch {
         }
         let start = self.buffer.as_ptr().align_offset(LINE * size_of::<f32>());
         &mut self.buffer[start..start + len]
+    }
+
+    /// Whether convolutions that work in it keep to the calling thread, for whoever has work of that kind for every
+    /// thread.
+    pub fn set_alone(&mut self, alone: bool) {
+        self.alone = alone;
+    }
+
+    /// How many threads there are to share work.
+    pub(crate) fn threads(&self) -> usize {
+        if self.alone { 1 } else { rayon::current_num_threads() }
+    }
+
+    /// How many threads will share `items` blocks: at least 1.
+    pub(crate) fn count(&self, items: usize) -> usize {
+        self.threads().min(items).max(1)
     }
 
     /// Several buffers at once, each aligned to 64 bytes, with unspecified contents.
@@ -60,15 +78,11 @@ impl Scratch {
         self.sums = sums;
     }
 
-    /// So many values with unspecified contents beside the other memory, to be given [back](Self::give_back).
+    /// At least so many values with unspecified contents beside the other memory, to be given
+    /// [back](Self::give_back).
     pub(crate) fn lend(&mut self, len: usize) -> Vec<f32> {
-        let mut values = self.spare.pop().unwrap_or_default();
-        if values.capacity() < len {
-            // So that nothing is copied.
-            values.clear();
-        }
-        values.resize(len, 0.0);
-        values
+        let values = self.spare.pop().unwrap_or_default();
+        if values.len() < len { vec![0.0; len] } else { values }
     }
 
     /// Takes back what [`lend`](Self::lend) lent.

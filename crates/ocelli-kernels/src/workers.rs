@@ -1,37 +1,8 @@
 //! Who runs which block. Blocks come from the shape; threads take the next one when they are free.
 
 use rayon::prelude::*;
-use std::cell::Cell;
 use std::marker::PhantomData;
 use std::sync::{Mutex, PoisonError};
-
-thread_local! {
-    /// Whether this thread works alone.
-    static ALONE: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Calls `work`, in which convolutions keep to this thread: for whoever has a task for every thread.
-pub fn alone<R>(work: impl FnOnce() -> R) -> R {
-    /// Undone however the work ends.
-    struct Before(bool);
-    impl Drop for Before {
-        fn drop(&mut self) {
-            ALONE.set(self.0);
-        }
-    }
-    let _before = Before(ALONE.replace(true));
-    work()
-}
-
-/// How many threads there are to share work.
-pub(crate) fn threads() -> usize {
-    if ALONE.get() { 1 } else { rayon::current_num_threads() }
-}
-
-/// How many threads will share `items` blocks: at least 1.
-pub(crate) fn count(items: usize) -> usize {
-    threads().min(items).max(1)
-}
 
 /// Calls `work` with every item, on as many threads as `memory` has parts of `each` elements; every
 /// thread works in a part of its own. The order in which items are taken is theirs, the results must not

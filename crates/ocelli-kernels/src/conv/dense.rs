@@ -13,7 +13,7 @@ use crate::isa::Isa;
 use crate::output::Output;
 use crate::register::{Dot, Tile, dot_kernels, even_pieces};
 use crate::source::{Source, View};
-use crate::workers::{SharedMut, apart, count, share, split};
+use crate::workers::{SharedMut, apart, share, split};
 use std::ops::Range;
 use std::ptr;
 
@@ -159,7 +159,7 @@ impl Dense {
         if untouched && !in_blocks {
             target.clear();
         }
-        let memory = scratch.take(count(items.clone().count()) * each);
+        let memory = scratch.take(scratch.count(items.clone().count()) * each);
         share(items.enumerate(), memory, each, |(index, (bands, panels)), memory| {
             let [own, loaded, block] = split(memory, lens);
             let source = operands.source.view(self.pass.source_of(&bands), loaded);

@@ -34,14 +34,16 @@ impl Runner<'_> {
         if narrow == matches!(residual, Floats::Bf16(_)) {
             return self.run(operands, values, summing, scratch);
         }
-        let mut memory = scratch.lend(residual.len());
+        let len = residual.len();
+        let mut memory = scratch.lend(if narrow { len.div_ceil(2) } else { len });
         let converted: Floats<'_> = if narrow {
-            let half = &mut Bf16::slice_mut(&mut memory)[..residual.len()];
-            residual.copy_to((&mut *half).into());
-            (&*half).into()
+            let memory = &mut Bf16::slice_mut(&mut memory)[..len];
+            residual.copy_to((&mut *memory).into());
+            (&*memory).into()
         } else {
-            residual.copy_to((&mut memory).into());
-            (&memory).into()
+            let memory = &mut memory[..len];
+            residual.copy_to((&mut *memory).into());
+            (&*memory).into()
         };
         let epilogue = Epilogue { residual: Some(converted), ..operands.epilogue };
         let parts = self.run(Operands { epilogue, ..operands }, values, summing, scratch);
@@ -65,10 +67,11 @@ impl Runner<'_> {
         };
         if blocks.is_none() && matches!(values, FloatsMut::Bf16(_)) {
             // Small ones: rounded when all is written.
-            let mut wide = scratch.lend(values.len());
-            let parts = self.run(operands, ((&mut wide).into(), channels), summing, scratch);
-            Floats::from(&wide).copy_to(values);
-            scratch.give_back(wide);
+            let mut memory = scratch.lend(values.len());
+            let wide = &mut memory[..values.len()];
+            let parts = self.run(operands, ((&mut *wide).into(), channels), summing, scratch);
+            Floats::from(&*wide).copy_to(values);
+            scratch.give_back(memory);
             return parts;
         }
         let mut parts = scratch.sums(blocks.unwrap_or(0) * summing.part_len(channels));
@@ -168,7 +171,8 @@ impl Conv {
     /// the sums that the norm's gradients are made of, taken while dx is in the cache.
     ///
     /// # Panics
-    /// As [`forward`](Self::forward), and if the norm or its input is not of the shape of x.
+    /// As [`forward`](Self::forward), and if the norm or its input is not of the shape of x, or that input not of the
+    /// width of dx.
     pub fn backward_input_sums<'a, 'b>(
         &self,
         dy: impl Into<Source<'a>>,

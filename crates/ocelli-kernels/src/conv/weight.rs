@@ -12,7 +12,7 @@ use crate::isa::Isa;
 use crate::output::InputGradient;
 use crate::register::{Outer, Tile, lanes, outer_kernels};
 use crate::source::{Source, View};
-use crate::workers::{add_in_order, apart, count, share, split};
+use crate::workers::{add_in_order, apart, share, split};
 use std::ops::Range;
 
 /// Output pixels that share one gathering of patches, and where these may begin.
@@ -60,8 +60,8 @@ pub(super) fn backward_weight(
     let for_dy = dy.memory(POINTS * shape.out_channels);
     let lens = [products.patches_len(), products.x_len(), for_dy, streamed];
     let each = lens.into_iter().map(apart).sum();
-    let [sums, memory] =
-        scratch.parts([if slices > 1 { slices * dw.len() } else { 0 }, count(slices) * each]);
+    let [sums, memory] = scratch
+        .parts([if slices > 1 { slices * dw.len() } else { 0 }, scratch.count(slices) * each]);
     let len = dw.len();
     let accumulators = if slices > 1 { &mut *sums } else { &mut *dw };
     share(accumulators.chunks_exact_mut(len).enumerate(), memory, each, |(i, sum), memory| {

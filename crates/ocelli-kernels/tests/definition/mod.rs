@@ -191,7 +191,7 @@ fn reads_and_writes_bf16(conv: &Conv, data: &Data, scratch: &mut Scratch) -> boo
         Source::Gradient { g: (&wide_dy).into(), x: (&wide_z).into(), gradient: &gradient },
     ];
     [plain, computed].into_iter().all(|[x_16, dy_16, x_32, dy_32]| {
-        let lens = [dy.len(), x.len(), dy.len()];
+        let lens = [dy.len(), x.len(), dy.len(), dy.len()];
         let mut narrow = lens.map(|len| vec![Bf16::new(f32::NAN); len]);
         let mut full = lens.map(|len| vec![f32::NAN; len]);
         let [mut dw_16, mut dw_32] = [(); 2].map(|()| vec![f32::NAN; data.w.len()]);
@@ -201,6 +201,9 @@ fn reads_and_writes_bf16(conv: &Conv, data: &Data, scratch: &mut Scratch) -> boo
         let with = |z| Epilogue { residual: Some(z), act: Activation::Relu6, ..epilogue };
         conv.forward(x_16, &weights[0], with((&z).into()), &mut narrow[2], scratch);
         conv.forward(x_32, &weights[0], with((&wide_z).into()), &mut full[2], scratch);
+        // Residuals of the other width.
+        conv.forward(x_16, &weights[0], with((&wide_z).into()), &mut narrow[3], scratch);
+        conv.forward(x_32, &weights[0], with((&z).into()), &mut full[3], scratch);
         let into = ((&mut narrow[1]).into(), &mut dw_16[..]);
         let norm = Some((&before, (&x).into()));
         let sums = conv.backward(x_16, dy_16, &weights[1], norm, into, scratch).unwrap();

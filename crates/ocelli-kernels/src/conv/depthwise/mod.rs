@@ -23,7 +23,7 @@ use crate::isa::Isa;
 use crate::output::Output;
 use crate::register::{even_pieces, lanes};
 use crate::source::Source;
-use crate::workers::{apart, count, share, split};
+use crate::workers::{apart, share, split};
 use kernels::{FEWEST, pieces};
 use points::{Point, meet, sum_point};
 use std::ops::Range;
@@ -128,7 +128,8 @@ impl Depthwise {
         let target_len = height * width * channels;
         let lens = [operands.source.memory(most), target.memory(target_len.min(bands * band))];
         let each = apart(lens[0]) + apart(lens[1]);
-        let [zeros, memory] = scratch.parts([channels, count(self.pass.batch * per_image) * each]);
+        let [zeros, memory] =
+            scratch.parts([channels, scratch.count(self.pass.batch * per_image) * each]);
         zeros.fill(0.0);
         let zeros = &*zeros;
         let items = (0..self.pass.batch).flat_map(|n| (0..per_image).map(move |i| (n, i)));

@@ -19,7 +19,7 @@ use crate::output::InputGradient;
 use crate::register::lanes;
 use crate::simd::Vector;
 use crate::source::Source;
-use crate::workers::{add_in_order, apart, count, share, split};
+use crate::workers::{add_in_order, apart, share, split};
 use std::ops::Range;
 
 /// Most slices, and fewest points in a slice: sums are cleared and added up for each.
@@ -128,7 +128,7 @@ pub(in crate::conv) fn backward_weight(
     });
     let each = lens.into_iter().map(apart).sum();
     let [zeros, sums, total, memory] =
-        scratch.parts([channels, slices * len, len, count(slices) * each]);
+        scratch.parts([channels, slices * len, len, scratch.count(slices) * each]);
     zeros.fill(0.0);
     let zeros = &*zeros;
     let most_groups = lines.most_groups();

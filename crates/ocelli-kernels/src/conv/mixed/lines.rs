@@ -136,6 +136,7 @@ impl Lines {
 
     /// Values behind the last image that tiles read, and how many of them must be zeros: positions behind the last
     /// one are thrown away, but what lies behind the last tap meets zeros among the weights, which make a NaN of a NaN.
+    /// (Values that are read where they stand have others behind them: there such a NaN is possible.)
     pub fn slack(&self) -> [usize; 2] {
         [(2 * SIDE - 1) * self.stride() + DEPTH, DEPTH]
     }

@@ -19,7 +19,7 @@ use crate::bf16::{Bf16, Element, Floats, either};
 use crate::isa;
 use crate::output::Output;
 use crate::tiles::{DEPTH, Job, ROW, SIDE, TILE, Tiles};
-use crate::workers::{apart, count, share, split};
+use crate::workers::{apart, share, split};
 use crate::{Scratch, Source};
 use lines::{Block, Blocks, Lines, Run, runs};
 use std::ops::Range;
@@ -98,7 +98,7 @@ impl Mixed {
         });
         let each = lens.into_iter().map(apart).sum();
         let untouched = self.runs.iter().any(Vec::is_empty);
-        let memory = scratch.take(count(self.blocks()) * each);
+        let memory = scratch.take(scratch.count(self.blocks()) * each);
         share(self.blocks.iter().enumerate(), memory, each, |(index, block), memory| {
             let [loaded, beside] = split(memory, lens);
             let loaded = match self.stands(&operands.source, &block) {
@@ -122,8 +122,8 @@ impl Mixed {
         });
     }
 
-    /// What a block reads where it stands, if it need not be loaded: bf16 of pixels that meet one tap, and enough behind
-    /// them.
+    /// What a block reads where it stands, if it need not be loaded: bf16 of pixels that meet one tap, and enough
+    /// behind them.
     fn stands<'a>(&self, source: &Source<'a>, block: &Block) -> Option<&'a [Bf16]> {
         match *source {
             Source::Plain(Floats::Bf16(values)) if self.pass.is_plain() => {

@@ -43,6 +43,7 @@ impl<'a> Target<'a> {
         let rows = block.rows.end.min(grid.rows.size).saturating_sub(block.rows.start);
         let [down, right] = pass.spread;
         let points = grid.columns.size;
+        assert!((1..=DEPTH).contains(&outputs.len()), "outputs of a tile");
         let mut bias = [0.0; DEPTH];
         if let Some(all) = epilogue.bias {
             bias[..outputs.len()].copy_from_slice(&all[outputs.clone()]);
@@ -111,9 +112,14 @@ multiversion! {
         let [low, high] = to.bounds;
         let residual = to.residual.map(T::read);
         to.each(position, image, sums, |at, sums| {
-            let residual = residual.map(|residual| &residual[at..at + to.columns]);
-            for (i, value) in values[at..at + to.columns].iter_mut().enumerate() {
-                let sum = sums[i] + to.bias[i] + residual.map_or(0.0, |r| r[i].value());
+            let range = at..at + to.columns;
+            let mut sums = *sums;
+            sums.iter_mut().zip(&to.bias).for_each(|(sum, bias)| *sum += bias);
+            if let Some(residual) = residual {
+                let residual = &residual[range.clone()];
+                sums.iter_mut().zip(residual).for_each(|(sum, other)| *sum += other.value());
+            }
+            for (value, sum) in values[range].iter_mut().zip(sums) {
                 // Not `clamp`, which checks its bounds each time; NaN stays NaN, too.
                 let sum = if sum < low { low } else { sum };
                 *value = T::new(if sum > high { high } else { sum });
@@ -153,7 +159,7 @@ mod fast {
             second = _mm512_add_ps(second, bias[1]);
             if let Some(residual) = residual {
                 let residual = &residual[at..at + to.columns];
-                // SAFETY: the values of the columns lie in it, and others are not read.
+                // SAFETY: the values of the columns, which are 1 to 32, lie in it, and others are not read.
                 let narrow = unsafe { _mm512_maskz_loadu_epi16(columns, residual.as_ptr().cast()) };
                 let wide = |half| {
                     _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(half)))
@@ -165,7 +171,8 @@ mod fast {
             let bounded = |sum| _mm512_min_ps(high, _mm512_max_ps(low, sum));
             let rounded = _mm512_cvtne2ps_pbh(bounded(second), bounded(first));
             let values = &mut values[at..at + to.columns];
-            // SAFETY: the values of the columns lie in it, and others are not written; both types are 64 bytes.
+            // SAFETY: the values of the columns, which are 1 to 32, lie in it, and others are not written; both types
+            // are 64 bytes.
             unsafe {
                 let bits = std::mem::transmute::<__m512bh, __m512i>(rounded);
                 _mm512_mask_storeu_epi16(values.as_mut_ptr().cast(), columns, bits);

@@ -17,7 +17,7 @@ use crate::isa::{self, multiversion};
 use crate::register::even_pieces;
 use crate::source::Source;
 use crate::tiles::{DEPTH, Job, ROW, SIDE, TILE, Tiles, Words, pair, transpose, words};
-use crate::workers::{apart, count, share, split};
+use crate::workers::{apart, share, split};
 use rayon::prelude::*;
 
 /// Most slices, and most values of the sums of all of them together (but never fewer slices than two).
@@ -91,7 +91,7 @@ impl WeightGradient {
         });
         let each = lens.into_iter().map(apart).sum();
         let len = self.groups * self.output_tiles() * SIDE * self.columns();
-        let [sums, memory] = scratch.parts([slices * len, count(slices) * each]);
+        let [sums, memory] = scratch.parts([slices * len, scratch.count(slices) * each]);
         let pieces = even_pieces(0..blocks.len(), self.slice);
         share(pieces.zip(sums.chunks_exact_mut(len)), memory, each, |(piece, sums), memory| {
             let [loaded, x_words, dy_lines, dy_tiles] = split(memory, lens);

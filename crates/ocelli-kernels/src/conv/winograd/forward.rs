@@ -14,7 +14,7 @@ use crate::isa::Isa;
 use crate::output::Output;
 use crate::register::{Rows, Tile, even_pieces, lanes, rows_kernels};
 use crate::source::Source;
-use crate::workers::{SharedMut, apart, count, share, threads};
+use crate::workers::{SharedMut, apart, share};
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -166,14 +166,14 @@ impl Winograd {
         let loaded_len = apart(self.loaded(&operands.source, blocks.clone()));
         let most = blocks.clone().map(|strips| self.pixels(&strips).len()).max().unwrap_or(0);
         let each = own + loaded_len + apart(target.memory(most));
-        let memory_len = count(blocks.clone().count()) * each;
+        let (threads, memory_len) =
+            (scratch.threads(), scratch.count(blocks.clone().count()) * each);
         let [whole_len, folded_len] = self.fold_lens(&operands.source);
         let [zero, whole, folded, memory] =
             scratch.parts([self.source.size[2], whole_len, folded_len, memory_len]);
         zero.fill(0.0);
         let zero = &*zero;
         let source = self.fold(operands.source, whole, folded);
-        let threads = threads();
         let following = blocks.clone().skip(threads).chain(std::iter::repeat(0..0));
         let items = blocks
             .zip(following)
@@ -213,7 +213,7 @@ impl Winograd {
         let blocks: Vec<_> = self.blocks().map(|strips| Block::new(self.tiling, strips)).collect();
         let groups = even_pieces(0..blocks.len(), (self.group / data).max(1));
         let group = groups.clone().map(|group| group.len()).max().unwrap_or(0);
-        let most = count(self.panel.count().max(group * self.strips));
+        let most = scratch.count(self.panel.count().max(group * self.strips));
         let [whole_len, folded_len] = self.fold_lens(&operands.source);
         let [zero, whole, folded, all, memory] =
             scratch.parts([self.source.size[2], whole_len, folded_len, group * data, most * each]);

@@ -13,7 +13,7 @@ use crate::conv::ConvShape;
 use crate::isa::Isa;
 use crate::register::{Outer, Tile, even_pieces, outer_kernels};
 use crate::source::Source;
-use crate::workers::{SharedMut, apart, count, share};
+use crate::workers::{SharedMut, apart, share};
 use std::ops::Range;
 
 /// Most output channels and input channels of a block of sums.
@@ -124,7 +124,7 @@ impl WeightGradient {
             self.frame.whole_len(&images[1]),
             self.frame.folded_len(&self.shape),
             slices_len * sums_len,
-            count(slices_len) * each,
+            scratch.count(slices_len) * each,
         ]);
         zero.fill(0.0);
         let (zero, [dy, x]) = (&*zero, images);
@@ -162,7 +162,7 @@ impl WeightGradient {
             apart(if once { self.block_len() } else { 0 }).max(apart(loaded[0]) + apart(loaded[1]));
         let sums_len = if once { 0 } else { blocks * self.block_len() };
         let points = self.frame.family.all();
-        let threads = count(self.strips.max(blocks * points));
+        let threads = scratch.count(self.strips.max(blocks * points));
         let [zero, whole, folded, z, v, sums, memory] = scratch.parts([
             self.zero_len(),
             self.frame.whole_len(&images[1]),
