@@ -23,12 +23,14 @@ const APART: usize = 1 << 27;
 /// the next one reads it: large maps a few images at a time. Small maps many at a time, as weights are read
 /// anew each time. As long as weights are small, each thread has images of its own, whose values stay in its own
 /// cache.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Segment {
     pub steps: Range<usize>,
     pub images: usize,
     /// Whether each thread has images of its own.
     pub apart: bool,
+    /// What its places take, in halves per image.
+    pub len: usize,
 }
 
 /// Where a value lies.
@@ -52,8 +54,6 @@ pub(crate) struct Memory {
     pub places: Vec<Place>,
     /// What places in the batch take.
     pub batch: usize,
-    /// What places in each segment take.
-    pub within: Vec<usize>,
 }
 
 /// When a value is written and when it is last read, in steps or in segments.
@@ -76,7 +76,7 @@ impl Memory {
         steps: &[Step<K>],
         sizes: &[usize],
         output: usize,
-        segments: Vec<Segment>,
+        mut segments: Vec<Segment>,
     ) -> Self {
         let segment_of = |step: usize| {
             segments.iter().position(|segment| segment.steps.contains(&step)).unwrap_or(0)
@@ -103,34 +103,23 @@ impl Memory {
             }
         }
         let batch = arrange(kept, |value, at| places[value] = Place::Batch(at));
-        let within = within
-            .into_iter()
-            .map(|lives| {
-                arrange(lives, |value, at| {
-                    places[value] = match places[value] {
-                        Place::Batch(batch) => Place::Copied { segment: at, batch },
-                        _ => Place::Segment(at),
-                    };
-                })
-            })
-            .collect();
-        Self { segments, places, batch, within }
+        for (segment, lives) in segments.iter_mut().zip(within) {
+            segment.len = arrange(lives, |value, at| {
+                places[value] = match places[value] {
+                    Place::Batch(batch) => Place::Copied { segment: at, batch },
+                    _ => Place::Segment(at),
+                };
+            });
+        }
+        Self { segments, places, batch }
     }
 
     /// Halves for a batch of so many images on so many threads.
     pub fn len(&self, images: usize, threads: usize) -> usize {
-        let each = self.segments.iter().zip(&self.within).map(|(segment, len)| {
-            len * segment.images.min(images) * self.threads(segment, images, threads)
+        let each = self.segments.iter().map(|segment| {
+            segment.len * segment.images.min(images) * segment.threads(images, threads)
         });
         self.batch * images + each.max().unwrap_or(0)
-    }
-
-    /// How many threads have images of their own: not so many that their memory is out of proportion.
-    pub fn threads(&self, segment: &Segment, images: usize, threads: usize) -> usize {
-        let within = self.segments.iter().zip(&self.within);
-        let len = within.filter(|(each, _)| *each == segment).map(|(_, len)| len * segment.images);
-        let most = (APART / len.sum::<usize>().max(1)).min(images.div_ceil(segment.images));
-        if segment.apart { threads.min(most).max(1) } else { 1 }
     }
 
     /// Where some images of a value that takes `size` lie in the batch's part of a batch of `all`, or in that of the
@@ -161,6 +150,14 @@ impl Memory {
     }
 }
 
+impl Segment {
+    /// How many threads have images of their own: not so many that their memory is out of proportion.
+    pub fn threads(&self, images: usize, threads: usize) -> usize {
+        let most = (APART / (self.len * self.images).max(1)).min(images.div_ceil(self.images));
+        if self.apart { threads.min(most).max(1) } else { 1 }
+    }
+}
+
 /// Cuts steps into segments: the first ones, as long as weights are small, are one in which threads work apart; then a
 /// segment has no fewer images in hand than the one before it.
 fn cut<K>(
@@ -182,11 +179,11 @@ fn cut<K>(
         images = images.min(fit(step, budget));
         match segments.last_mut() {
             Some(segment) if segment.images == images => segment.steps.start = i,
-            _ => segments.push(Segment { steps: i..i + 1, images, apart: false }),
+            _ => segments.push(Segment { steps: i..i + 1, images, apart: false, len: 0 }),
         }
     }
     if let Some(images) = steps[..first].iter().map(|step| fit(step, own)).min() {
-        segments.push(Segment { steps: 0..first, images, apart: true });
+        segments.push(Segment { steps: 0..first, images, apart: true, len: 0 });
     }
     segments.reverse();
     segments

@@ -38,8 +38,7 @@ impl<E: Fn(usize, Option<&Conv>, usize, &mut dyn FnMut()) + Sync> Run<'_, E> {
         if self.batch == 0 {
             return Ok(());
         }
-        let memory = &self.engine.memory;
-        for (segment, &within) in memory.segments.iter().zip(&memory.within) {
+        for segment in &self.engine.memory.segments {
             // Parts of two sizes at most, so that there are few plans; known before there are threads, which could not say
             // what went wrong.
             let (all, count) = (self.batch, self.batch.div_ceil(segment.images));
@@ -48,8 +47,7 @@ impl<E: Fn(usize, Option<&Conv>, usize, &mut dyn FnMut()) + Sync> Run<'_, E> {
             let plans = [few?, many?];
             let parts = (0..count).map(move |i| i * all / count..(i + 1) * all / count);
             if segment.apart {
-                let len = within * segment.images.min(self.batch);
-                self.apart(segment, parts, &plans, (values, len), asides);
+                self.apart(segment, parts, &plans, values, asides);
                 continue;
             }
             for part in parts {
@@ -60,16 +58,16 @@ impl<E: Fn(usize, Option<&Conv>, usize, &mut dyn FnMut()) + Sync> Run<'_, E> {
         Ok(())
     }
 
-    /// Runs a segment in which every thread has images of its own, in memory of so many halves behind the batch's.
+    /// Runs a segment in which every thread has images of its own, in memory behind the batch's.
     fn apart(
         &self,
         segment: &Segment,
         parts: impl Iterator<Item = Range<usize>> + Send,
         plans: &[Plans; 2],
-        (values, len): (&mut [Bf16], usize),
+        values: &mut [Bf16],
         asides: &mut [Aside],
     ) {
-        let threads = self.engine.memory.threads(segment, self.batch, self.threads);
+        let threads = segment.threads(self.batch, self.threads);
         let (batch, rest) = values.split_at_mut(self.engine.memory.batch * self.batch);
         let (batch, parts) = (Mutex::new(batch), Mutex::new(parts));
         let next = || parts.lock().unwrap_or_else(PoisonError::into_inner).next();
@@ -81,6 +79,7 @@ impl<E: Fn(usize, Option<&Conv>, usize, &mut dyn FnMut()) + Sync> Run<'_, E> {
                 self.copy(segment, values, &mut batch, &part);
             }
         };
+        let len = segment.len * segment.images.min(self.batch);
         let memories: Vec<_> =
             rest.chunks_exact_mut(len.max(1)).zip(asides).take(threads).collect();
         let alone = threads > 1 && threads == self.threads;
@@ -100,7 +99,7 @@ impl<E: Fn(usize, Option<&Conv>, usize, &mut dyn FnMut()) + Sync> Run<'_, E> {
         Room { values, own, aside }: Room<'_>,
     ) {
         let Self { engine, batch: all, .. } = *self;
-        let threads = engine.memory.threads(segment, all, self.threads);
+        let threads = segment.threads(all, self.threads);
         let many = part.len() * all.div_ceil(segment.images) > all;
         let plans = &plans[usize::from(many)];
         let range = |value: usize| match own {

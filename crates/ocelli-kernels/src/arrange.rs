@@ -101,7 +101,8 @@ fn add_all<T: Element>(sum: &mut [T], x: &[T]) {
 }
 
 multiversion! {
-    fn add_block[T: Element](sum: &mut [T], x: &[T]) {
+    /// [`add`] on this thread.
+    pub(crate) fn add_block[T: Element](sum: &mut [T], x: &[T]) {
         for (sum, x) in sum.iter_mut().zip(x) {
             *sum = T::new(sum.value() + x.value());
         }

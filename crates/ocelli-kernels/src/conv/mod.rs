@@ -24,7 +24,7 @@ pub use shape::ConvShape;
 pub use sums::sum_rows;
 
 use crate::isa::{self, Isa};
-use crate::{Padding, ShapeError};
+use crate::{Padding, Precision, ShapeError};
 use dense::Dense;
 use depthwise::Depthwise;
 use mixed::Mixed;
@@ -107,7 +107,7 @@ impl Conv {
     /// # Errors
     /// If the shape does not pass [`ConvShape::check`].
     pub fn plan(shape: ConvShape) -> Result<Conv, ShapeError> {
-        Self::plan_as(shape, Algorithm::fastest(&shape))
+        Self::plan_in(shape, Precision::Fast)
     }
 
     /// Plans a convolution by a given algorithm.

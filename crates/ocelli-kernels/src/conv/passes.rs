@@ -31,21 +31,17 @@ impl Runner<'_> {
             return self.run(operands, values, summing, scratch);
         };
         let narrow = matches!((&self, &values.0), (Self::Mixed(_), FloatsMut::Bf16(_)));
-        if narrow == matches!(residual, Floats::Bf16(_)) {
+        if narrow == residual.is_narrow() {
             return self.run(operands, values, summing, scratch);
         }
         let len = residual.len();
         let mut memory = scratch.lend(if narrow { len.div_ceil(2) } else { len });
-        let converted: Floats<'_> = if narrow {
-            let memory = &mut Bf16::slice_mut(&mut memory)[..len];
-            residual.copy_to((&mut *memory).into());
-            (&*memory).into()
-        } else {
-            let memory = &mut memory[..len];
-            residual.copy_to((&mut *memory).into());
-            (&*memory).into()
+        let mut converted = match narrow {
+            true => FloatsMut::Bf16(&mut Bf16::slice_mut(&mut memory)[..len]),
+            false => FloatsMut::F32(&mut memory[..len]),
         };
-        let epilogue = Epilogue { residual: Some(converted), ..operands.epilogue };
+        residual.copy_to(converted.reborrow());
+        let epilogue = Epilogue { residual: Some(converted.read()), ..operands.epilogue };
         let parts = self.run(Operands { epilogue, ..operands }, values, summing, scratch);
         scratch.give_back(memory);
         parts

@@ -12,6 +12,7 @@ use super::super::grid::{Grid, Pass};
 use super::lines::{Block, Blocks, Lines, Run, runs};
 use super::{BYTES, joined, most_rows};
 use crate::Scratch;
+use crate::arrange::add_block;
 use crate::bf16::Bf16;
 use crate::isa::{self, multiversion};
 use crate::register::even_pieces;
@@ -255,7 +256,7 @@ impl WeightGradient {
                     let part = &sums[row * columns + i * width..][..to.len()];
                     match slice {
                         0 => to.copy_from_slice(part),
-                        _ => add(to, part),
+                        _ => add_block(to, part),
                     }
                 }
             }
@@ -304,11 +305,5 @@ multiversion! {
                 }
             }
         }
-    }
-}
-
-multiversion! {
-    fn add(sums: &mut [f32], others: &[f32]) {
-        sums.iter_mut().zip(others).for_each(|(sum, other)| *sum += other);
     }
 }
