@@ -2,6 +2,7 @@
 
 use crate::isa;
 use crate::simd::{Vector, for_each_isa};
+use crate::tiles::{DEPTH, Job, ROW, SIDE, TILE, Tiles};
 use rayon::prelude::*;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -14,14 +15,61 @@ const SUMS: usize = 12;
 /// Floating-point operations a second, a multiplication with its addition as two, of all threads of the
 /// current pool together, in registers. On AVX2 and AVX-512 with fused multiplication and addition.
 pub fn operations() -> f64 {
+    const ROUNDS: usize = 20_000;
     let isa = isa::current();
+    let each = ROUNDS * SUMS * 2 * crate::register::lanes(isa);
+    rate(each, || {
+        // SAFETY: the CPU has the current instruction set.
+        black_box(unsafe { multiply_and_add(isa, ROUNDS, black_box(0.999)) });
+    })
+}
+
+/// [`operations`] of bf16 whose sums are f32: tiles from the first-level cache where the CPU multiplies such, else the
+/// same as in f32.
+pub fn mixed_operations() -> f64 {
+    const CHUNKS: usize = 20_000;
+    if !isa::amx() {
+        return operations();
+    }
+    rate(2 * CHUNKS * DEPTH * DEPTH * DEPTH, || {
+        let tiles = Tiles::new(true);
+        // Rows that begin a cache line: others take several times as long to load.
+        #[repr(align(64))]
+        struct Operands([u8; 2 * TILE]);
+        let operands = Operands([0; 2 * TILE]);
+        let mut sums = [[0.0_f32; DEPTH]; DEPTH];
+        let c = sums.as_mut_ptr().cast::<f32>();
+        let operand = operands.0.as_ptr();
+        let runs = [[0, 2 * TILE]];
+        let job = Job {
+            a: operand,
+            b: operand,
+            runs: runs.as_ptr(),
+            end: runs.as_ptr_range().end,
+            chunks: CHUNKS,
+            a_row: ROW,
+            a_step: 0,
+            a_next: TILE,
+            b_row: ROW,
+            b_step: 0,
+            b_next: TILE,
+            c: [c, c.wrapping_add(SIDE * DEPTH)],
+            c_row: [DEPTH * size_of::<f32>(); 2],
+            accumulate: false,
+        };
+        // SAFETY: two tiles of either operand, the same ones in every step, and room for four of sums.
+        unsafe { tiles.run(&job) };
+        black_box(&sums);
+    })
+}
+
+/// How much all threads of the current pool do in a second together, who do `each` in a run.
+fn rate(each: usize, run: impl Fn() + Sync) -> f64 {
     let rates = rayon::broadcast(|_| {
-        const ROUNDS: usize = 20_000;
         let (start, mut done) = (Instant::now(), 0.0);
         while start.elapsed() < WATCHED {
-            // SAFETY: the CPU has the current instruction set.
-            black_box(unsafe { multiply_and_add(isa, ROUNDS, black_box(0.999)) });
-            done += (ROUNDS * SUMS * 2) as f64 * crate::register::lanes(isa) as f64;
+            run();
+            done += each as f64;
         }
         done / start.elapsed().as_secs_f64()
     });

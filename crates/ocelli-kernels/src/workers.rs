@@ -84,6 +84,14 @@ impl<'a, T> SharedMut<'a, T> {
         Self { start: buffer.as_mut_ptr(), len: buffer.len(), buffer: PhantomData }
     }
 
+    /// The same elements as those of another type.
+    ///
+    /// # Safety
+    /// They must be of that type.
+    pub unsafe fn cast<U>(self) -> SharedMut<'a, U> {
+        SharedMut { start: self.start.cast(), len: self.len, buffer: PhantomData }
+    }
+
     /// A pointer for writing `len` elements from `at` on. Who writes through it must be the only one to use
     /// those elements.
     #[inline(always)]

@@ -333,6 +333,7 @@ fn the_fastest_algorithm_is_chosen_by_shape() {
 fn the_number_of_threads_changes_no_bit() {
     let dense =
         ConvShape { batch: 5, height: 20, width: 19, in_channels: 24, out_channels: 40, ..BASE };
+    let small = ConvShape { batch: 1, height: 7, width: 6, kernel: [3, 3], ..BASE };
     let shapes = [
         dense,
         ConvShape { kernel: [3, 3], ..dense },
@@ -345,6 +346,10 @@ fn the_number_of_threads_changes_no_bit() {
         ConvShape { groups: 24, out_channels: 24, kernel: [3, 3], stride: [2, 2], ..dense },
         ConvShape { height: 40, width: 33, ..depthwise_shape(48, 5, 2) },
         ConvShape { height: 40, width: 33, ..depthwise_shape(48, 9, 1) },
+        // Fewer blocks than threads, which share the weights then.
+        ConvShape { in_channels: 200, out_channels: 230, ..small },
+        ConvShape { in_channels: 272, out_channels: 424, groups: 2, ..small },
+        ConvShape { kernel: [1, 1], stride: [2, 2], in_channels: 1100, out_channels: 800, ..small },
     ];
     let fastest = shapes.map(|shape| Conv::plan(shape).unwrap());
     let mixed = shapes.map(|shape| Conv::plan_as(shape, Algorithm::Mixed)).into_iter().flatten();

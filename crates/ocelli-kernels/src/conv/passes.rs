@@ -30,7 +30,9 @@ impl Runner<'_> {
         let Some(residual) = operands.epilogue.residual else {
             return self.run(operands, values, summing, scratch);
         };
-        let narrow = matches!((&self, &values.0), (Self::Mixed(_), FloatsMut::Bf16(_)));
+        let in_blocks = self.pieces(summing, scratch) == 1;
+        let narrow =
+            in_blocks && matches!((&self, &values.0), (Self::Mixed(_), FloatsMut::Bf16(_)));
         if narrow == residual.is_narrow() {
             return self.run(operands, values, summing, scratch);
         }
@@ -47,6 +49,15 @@ impl Runner<'_> {
         parts
     }
 
+    /// How many pieces of the weights the threads share beside blocks. Sums of the results are those of whole blocks,
+    /// so that they are the same with any number of threads.
+    fn pieces(&self, summing: Summing<'_>, scratch: &Scratch) -> usize {
+        match (self, summing) {
+            (Self::Mixed(mixed), Summing::Nothing) => mixed.pieces(scratch.threads()),
+            _ => 1,
+        }
+    }
+
     /// Runs it into values of so many channels, and gives the sums of every block, if there are blocks.
     fn run(
         self,
@@ -55,7 +66,9 @@ impl Runner<'_> {
         summing: Summing<'_>,
         scratch: &mut Scratch,
     ) -> Vec<f64> {
+        let pieces = self.pieces(summing, scratch);
         let blocks = match self {
+            Self::Mixed(_) if pieces > 1 => None,
             Self::Dense(dense) => dense.blocks(),
             Self::Depthwise(depthwise) => Some(depthwise.blocks(&operands.source)),
             Self::Mixed(mixed) => Some(mixed.blocks()),
@@ -75,7 +88,7 @@ impl Runner<'_> {
         match self {
             Self::Dense(dense) => dense.run(operands, &output, scratch),
             Self::Depthwise(depthwise) => depthwise.run(operands, &output, scratch),
-            Self::Mixed(mixed) => mixed.run(operands, &output, scratch),
+            Self::Mixed(mixed) => mixed.run(operands, &output, pieces, scratch),
             Self::Winograd(winograd) => winograd.run(operands, &output, scratch),
         }
         parts

@@ -9,10 +9,13 @@ use ocelli::kernels::activation::Activation;
 use ocelli::kernels::norm::{Moments, Norm};
 use ocelli::kernels::pool::{self, PoolShape};
 use ocelli::kernels::testing::fill;
-use ocelli::kernels::{Algorithm, Conv, ConvShape, Epilogue, Form, Scratch, isa, peak};
+use ocelli::kernels::{
+    Bf16, Conv, ConvShape, Epilogue, Floats, FloatsMut, Form, Precision, Scratch, isa, peak,
+};
 use ocelli::models::Model;
 
 use super::{Subject, milliseconds, time};
+use crate::flags::PrecisionFlags;
 use crate::output;
 use crate::tables::table;
 
@@ -20,13 +23,13 @@ use crate::tables::table;
 ///
 /// Convolutions in GF/s, a multiplication and an addition each one; Winograd's do fewer than they count, so
 /// their share may exceed 100 %. Norms and pools in GB/s of what they must read and write, beside copying.
+/// With --bf16, GF/s stand beside what products of bf16 reach in the first-level cache.
 #[derive(Args)]
 pub struct KernelBench {
     #[command(flatten)]
     subject: Subject,
-    /// Every convolution as it is defined, without Winograd
-    #[arg(long)]
-    precise: bool,
+    #[command(flatten)]
+    precision: PrecisionFlags,
     /// Seconds for each measurement
     #[arg(long, default_value_t = 0.3, value_name = "S", allow_negative_numbers = true)]
     seconds: f64,
@@ -51,10 +54,20 @@ enum Kind {
     MaxPool(PoolShape),
 }
 
-/// Operations and bytes a second, of all threads.
-struct Peaks {
+/// How to measure, and what to compare with.
+struct Setting {
+    precision: Precision,
+    budget: Duration,
+    /// Operations and bytes a second, of all threads.
     operations: f64,
     copying: f64,
+}
+
+/// Values of a feature map, f32 or bf16.
+struct Map {
+    memory: Vec<f32>,
+    len: usize,
+    narrow: bool,
 }
 
 impl KernelBench {
@@ -62,20 +75,28 @@ impl KernelBench {
         anyhow::ensure!(self.seconds >= 0.0, "--seconds must not be negative");
         let (model, size) = self.subject.create()?;
         let graph = recorded(&model, size)?;
-        let peaks = Peaks { operations: peak::operations(), copying: peak::copying() };
+        let precision = self.precision.get().unwrap_or_default();
+        let setting = Setting {
+            precision,
+            budget: Duration::from_secs_f64(self.seconds),
+            operations: match precision {
+                Precision::Mixed => peak::mixed_operations(),
+                _ => peak::operations(),
+            },
+            copying: peak::copying(),
+        };
         output::line(format_args!(
             "{}, batch {}, {:?}: peaks measured {:.0} GF/s and {:.1} GB/s",
             self.subject.name,
             self.subject.batch_size,
             isa::current(),
-            1e-9 * peaks.operations,
-            1e-9 * peaks.copying,
+            1e-9 * setting.operations,
+            1e-9 * setting.copying,
         ))?;
-        let budget = Duration::from_secs_f64(self.seconds);
         let mut rows = Vec::new();
         for work in works(&graph, self.subject.batch_size) {
             if self.layer.as_ref().is_none_or(|text| work.layer.contains(text)) {
-                rows.extend(work.measure(budget, self.precise, &peaks)?);
+                rows.extend(work.measure(&setting)?);
             }
         }
         let headings = ["layer", "times", "shape", "path", "pass", "ms", "rate", "share"];
@@ -116,41 +137,76 @@ fn kind(graph: &Graph, node: &Node, batch: usize) -> Option<Kind> {
     }
 }
 
-impl Work {
-    fn measure(
-        &self,
-        budget: Duration,
-        precise: bool,
-        peaks: &Peaks,
-    ) -> anyhow::Result<Vec<Vec<String>>> {
-        match self.kind {
-            Kind::Conv(shape, first) => {
-                let algorithm = Algorithm::precise(&shape);
-                let plan =
-                    if precise { Conv::plan_as(shape, algorithm) } else { Conv::plan(shape) };
-                Ok(self.conv(&plan?, first, budget, peaks))
-            }
-            Kind::Norm(size) => Ok(self.norm(size, budget, peaks)),
-            Kind::MaxPool(shape) => Ok(self.max_pool(&shape, budget, peaks)),
+impl Setting {
+    /// A map of the precision, filled by a seed.
+    fn map(&self, len: usize, seed: u64) -> Map {
+        let wide = Map::wide(len, seed);
+        if self.precision != Precision::Mixed {
+            return wide;
+        }
+        let mut map = Map { memory: vec![0.0; len.div_ceil(2)], len, narrow: true };
+        wide.read().copy_to(map.write());
+        map
+    }
+}
+
+impl Map {
+    fn wide(len: usize, seed: u64) -> Self {
+        Self { memory: fill(len, seed), len, narrow: false }
+    }
+
+    fn bytes(&self) -> usize {
+        self.len * if self.narrow { size_of::<Bf16>() } else { size_of::<f32>() }
+    }
+
+    fn read(&self) -> Floats<'_> {
+        match self.narrow {
+            true => Floats::Bf16(&Bf16::slice(&self.memory)[..self.len]),
+            false => Floats::F32(&self.memory),
         }
     }
 
-    fn conv(&self, plan: &Conv, first: bool, budget: Duration, peaks: &Peaks) -> Vec<Vec<String>> {
-        let shape = *plan.shape();
-        let (x, w, dy) = (fill(shape.x_len(), 1), fill(shape.w_len(), 2), fill(shape.y_len(), 3));
-        let [mut y, mut dx, mut dw] = [dy.len(), x.len(), w.len()].map(|len| vec![0.0; len]);
+    fn write(&mut self) -> FloatsMut<'_> {
+        match self.narrow {
+            true => FloatsMut::Bf16(&mut Bf16::slice_mut(&mut self.memory)[..self.len]),
+            false => FloatsMut::F32(&mut self.memory),
+        }
+    }
+}
+
+impl Work {
+    fn measure(&self, setting: &Setting) -> anyhow::Result<Vec<Vec<String>>> {
+        match self.kind {
+            Kind::Conv(shape, first) => {
+                let plan = Conv::plan_in(shape, setting.precision)?;
+                Ok(self.conv(&plan, first, setting))
+            }
+            Kind::Norm(size) => Ok(self.norm(size, setting)),
+            Kind::MaxPool(shape) => Ok(self.max_pool(&shape, setting)),
+        }
+    }
+
+    fn conv(&self, plan: &Conv, first: bool, setting: &Setting) -> Vec<Vec<String>> {
+        let (shape, budget) = (*plan.shape(), setting.budget);
+        // The network's input stays f32.
+        let x = if first { Map::wide(shape.x_len(), 1) } else { setting.map(shape.x_len(), 1) };
+        let (w, dy) = (fill(shape.w_len(), 2), setting.map(shape.y_len(), 3));
+        let [mut y, mut dx] = [&dy, &x].map(|map| setting.map(map.len, 0));
+        let mut dw = vec![0.0; w.len()];
         let scratch = &mut Scratch::new();
         // A training step packs both anew, an engine once.
         let [packed, back] = [Form::Forward, Form::BackwardInput].map(|form| plan.pack(form, &w));
         let pack = time(budget, || drop(plan.pack(Form::Forward, &w)));
         let epilogue = Epilogue::default();
-        let forward = time(budget, || plan.forward(&x, &packed, epilogue, &mut y, scratch));
+        let forward =
+            time(budget, || plan.forward(x.read(), &packed, epilogue, y.write(), scratch));
         let mut passes = vec![("forward", forward)];
         if !first {
-            let dx = time(budget, || plan.backward_input(&dy, &back, &mut dx, scratch));
+            let dx = time(budget, || plan.backward_input(dy.read(), &back, dx.write(), scratch));
             passes.push(("dx", dx));
         }
-        passes.push(("dw", time(budget, || plan.backward_weight(&x, &dy, &mut dw, scratch))));
+        let weight = || plan.backward_weight(x.read(), dy.read(), &mut dw, scratch);
+        passes.push(("dw", time(budget, weight)));
         let operations = (2 * shape.y_len() * shape.w_len() / shape.out_channels) as f64;
         let path = format!("{:?}", plan.algorithm());
         let ConvShape { in_channels, out_channels, kernel, stride, height, width, .. } = shape;
@@ -158,57 +214,54 @@ impl Work {
             "{}x{}/{} {in_channels}>{out_channels} @{height}x{width}",
             kernel[0], kernel[1], stride[0]
         );
-        let rate = |time: Duration| (operations / time.as_secs_f64(), peaks.operations, "GF/s");
+        let rate = |time: Duration| (operations / time.as_secs_f64(), setting.operations, "GF/s");
         let mut rows = self.rows(&text, &path, &passes, rate);
         let bytes = (2 * shape.w_len() * size_of::<f32>()) as f64;
-        let rate = |time: Duration| (bytes / time.as_secs_f64(), peaks.copying, "GB/s");
+        let rate = |time: Duration| (bytes / time.as_secs_f64(), setting.copying, "GB/s");
         rows.extend(self.rows(&text, &path, &[("pack", pack)], rate));
         rows
     }
 
-    fn norm(
-        &self,
-        [rows, channels]: [usize; 2],
-        budget: Duration,
-        peaks: &Peaks,
-    ) -> Vec<Vec<String>> {
-        let (x, dy) = (fill(rows * channels, 1), fill(rows * channels, 2));
+    fn norm(&self, [rows, channels]: [usize; 2], setting: &Setting) -> Vec<Vec<String>> {
+        let budget = setting.budget;
+        let [x, dy, mut y] = [1, 2, 0].map(|seed| setting.map(rows * channels, seed));
         let (gamma, beta) = (vec![1.0; channels], vec![0.0; channels]);
-        let mut y = vec![0.0; x.len()];
         let norm = || {
-            let moments = Moments::new(&x, channels);
+            let moments = Moments::new(x.read(), channels);
             Norm::of_batch(&moments, &gamma, &beta, Activation::Relu, 1e-5)
         };
-        let forward = time(budget, || drop(norm().forward(&x, None, &mut y)));
+        let forward = time(budget, || drop(norm().forward(x.read(), None, y.write())));
         let norm = norm();
         let (mut d_gamma, mut d_beta) = (gamma.clone(), beta.clone());
         let backward = time(budget, || {
-            let sums = norm.sums(&dy, &x);
+            let sums = norm.sums(dy.read(), x.read());
             norm.parameter_gradients(&sums, [Some(&mut d_gamma), Some(&mut d_beta)]);
-            norm.gradient(rows, &sums, false).write(&dy, &x, &mut y);
+            norm.gradient(rows, &sums, false).write(dy.read(), x.read(), y.write());
         });
         let passes = [("forward", forward), ("backward", backward)];
         let text = format!("{rows}x{channels}");
         // Forward must read x and write y; backward must read x and dy and write dx.
-        let bytes = |index: usize| ((2 + index) * x.len() * size_of::<f32>()) as f64;
-        self.moved(&text, &passes, bytes, peaks)
+        let bytes = |index: usize| ((2 + index) * x.bytes()) as f64;
+        self.moved(&text, &passes, bytes, setting)
     }
 
-    fn max_pool(&self, shape: &PoolShape, budget: Duration, peaks: &Peaks) -> Vec<Vec<String>> {
-        let (x, dy) = (fill(shape.x_len(), 1), fill(shape.y_len(), 2));
-        let (mut y, mut dx) = (vec![0.0; dy.len()], vec![0.0; x.len()]);
-        let mut taps = vec![0; dy.len()];
-        let forward = time(budget, || pool::max_forward(shape, &x, &mut y, Some(&mut taps)));
+    fn max_pool(&self, shape: &PoolShape, setting: &Setting) -> Vec<Vec<String>> {
+        let budget = setting.budget;
+        let [x, mut dx] = [1, 0].map(|seed| setting.map(shape.x_len(), seed));
+        let [dy, mut y] = [2, 0].map(|seed| setting.map(shape.y_len(), seed));
+        let mut taps = vec![0; dy.len];
+        let forward =
+            time(budget, || pool::max_forward(shape, x.read(), y.write(), Some(&mut taps)));
         let backward = time(budget, || {
-            pool::max_backward(shape, &dy, &taps, None, &mut dx);
+            pool::max_backward(shape, dy.read(), &taps, None, dx.write());
         });
         let passes = [("forward", forward), ("backward", backward)];
         let PoolShape { kernel, stride, channels, height, width, .. } = *shape;
         let text =
             format!("{}x{}/{} {channels} @{height}x{width}", kernel[0], kernel[1], stride[0]);
         // One side whole, the other with the positions of the winners.
-        let bytes = |_| ((x.len() + 2 * dy.len()) * size_of::<f32>()) as f64;
-        self.moved(&text, &passes, bytes, peaks)
+        let bytes = |_| (x.bytes() + dy.bytes() + size_of_val(&taps[..])) as f64;
+        self.moved(&text, &passes, bytes, setting)
     }
 
     /// Rows of passes that move so many bytes.
@@ -217,10 +270,10 @@ impl Work {
         shape: &str,
         passes: &[(&str, Duration)],
         bytes: impl Fn(usize) -> f64,
-        peaks: &Peaks,
+        setting: &Setting,
     ) -> Vec<Vec<String>> {
         let rows = passes.iter().enumerate().flat_map(|(i, pass)| {
-            let rate = |time: Duration| (bytes(i) / time.as_secs_f64(), peaks.copying, "GB/s");
+            let rate = |time: Duration| (bytes(i) / time.as_secs_f64(), setting.copying, "GB/s");
             self.rows(shape, "", &[*pass], rate)
         });
         rows.collect()

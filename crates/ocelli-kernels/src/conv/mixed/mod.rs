@@ -12,14 +12,15 @@ mod pack;
 mod target;
 mod weight;
 
-use super::ConvShape;
 use super::dense::Operands;
 use super::grid::{Grid, Pass};
+use super::{ConvShape, Epilogue};
 use crate::bf16::{Bf16, Element, Floats, either};
 use crate::isa;
 use crate::output::Output;
+use crate::register::even_pieces;
 use crate::tiles::{DEPTH, Job, ROW, SIDE, TILE, Tiles};
-use crate::workers::{apart, share, split};
+use crate::workers::{SharedMut, apart, share, split};
 use crate::{Scratch, Source};
 use lines::{Block, Blocks, Lines, Run, runs};
 use std::ops::Range;
@@ -31,6 +32,8 @@ const BYTES: usize = 1 << 20;
 /// Blocks that a problem is cut into, at least, but for such of few positions.
 const BLOCKS: usize = 8;
 const POSITIONS: usize = 64;
+/// Multiplications below which waking another thread takes longer than they do.
+const WORK: usize = 1 << 23;
 
 /// One direction of a convolution, ready to run.
 #[derive(Clone, Debug)]
@@ -71,6 +74,26 @@ impl Mixed {
         self.blocks.iter().count()
     }
 
+    /// Into how many pieces the panels of weights are dealt out, so that every thread finds work. One where there are
+    /// blocks enough, or little work.
+    pub fn pieces(&self, threads: usize) -> usize {
+        let blocks = self.blocks().max(1);
+        if blocks >= threads {
+            return 1;
+        }
+        let work = self.parts().map(|(grid, runs)| {
+            let points = self.pass.batch * grid.rows.size * grid.columns.size;
+            points.next_multiple_of(DEPTH) * self.panels() * self.panel_len(runs)
+        });
+        let most = self.panels().min(2 * work.sum::<usize>() / WORK / blocks).max(1);
+        (2 * threads).div_ceil(blocks).min(most)
+    }
+
+    /// Panels of a phase: 32 outputs of a group, or what is left of it.
+    fn panels(&self) -> usize {
+        self.groups * self.group[1].div_ceil(DEPTH)
+    }
+
     /// The phases that have taps, and their runs.
     fn parts(&self) -> impl Iterator<Item = (&Grid, &[Run])> {
         let parts = self.pass.grids.iter().zip(&self.runs);
@@ -87,8 +110,15 @@ impl Mixed {
         runs.iter().map(|run| self.chunks(run) * 2 * SIDE * SIDE).sum()
     }
 
-    /// Target = convolution of source, finished by the epilogue.
-    pub fn run(&self, operands: Operands<'_>, target: &Output<'_>, scratch: &mut Scratch) {
+    /// Target = convolution of source, finished by the epilogue. With several [pieces](Self::pieces) the target is not
+    /// written in blocks.
+    pub fn run(
+        &self,
+        operands: Operands<'_>,
+        target: &Output<'_>,
+        pieces: usize,
+        scratch: &mut Scratch,
+    ) {
         let lens = self.blocks.iter().fold([0, 0], |[loaded, block], each| {
             let len = match self.stands(&operands.source, &each) {
                 Some(_) => 0,
@@ -97,9 +127,17 @@ impl Mixed {
             [loaded.max(len), block.max(target.beside(self.range(&each).len()))]
         });
         let each = lens.into_iter().map(apart).sum();
+        // No tap reaches the pixels of some phases: they are zeros.
         let untouched = self.runs.iter().any(Vec::is_empty);
-        let memory = scratch.take(scratch.count(self.blocks()) * each);
-        share(self.blocks.iter().enumerate(), memory, each, |(index, block), memory| {
+        let dealt = even_pieces(0..self.panels(), self.panels().div_ceil(pieces).max(1));
+        let (items, in_blocks) = (self.blocks() * dealt.clone().count(), pieces == 1);
+        if untouched && !in_blocks {
+            target.clear();
+        }
+        let memory = scratch.take(scratch.count(items) * each);
+        let blocks = self.blocks.iter().enumerate();
+        let items = blocks.flat_map(|each| dealt.clone().map(move |panels| (each.clone(), panels)));
+        share(items, memory, each, |((index, block), panels), memory| {
             let [loaded, beside] = split(memory, lens);
             let loaded = match self.stands(&operands.source, &block) {
                 Some(values) => values,
@@ -110,25 +148,33 @@ impl Mixed {
                 }
             };
             let range = self.range(&block);
+            let part = Part { operands, block: &block, panels, loaded };
+            if !in_blocks {
+                return self.multiply(&part, (range.start, target.whole()));
+            }
             target.write(index, range.clone(), beside, |values| {
+                let residual = operands.epilogue.residual.map(|residual| residual.get(range));
+                let epilogue = Epilogue { residual, ..operands.epilogue };
+                let part = Part { operands: Operands { epilogue, ..operands }, ..part };
                 either!(FloatsMut, values, values => {
-                    // No tap reaches the pixels of some phases: they are zeros.
                     if untouched {
                         values.fill(Element::new(0.0));
                     }
-                    self.multiply(&operands, (&block, range), loaded, values);
+                    self.multiply(&part, (0, SharedMut::new(values)));
                 });
             });
         });
     }
 
     /// What a block reads where it stands, if it need not be loaded: bf16 of pixels that meet one tap, and enough
-    /// behind them.
+    /// behind them. Rows that lie across cache lines and need not are loaded: such tiles take three times as long.
     fn stands<'a>(&self, source: &Source<'a>, block: &Block) -> Option<&'a [Bf16]> {
         match *source {
             Source::Plain(Floats::Bf16(values)) if self.pass.is_plain() => {
                 let own = &values[block.rows.start * self.lines.plane_len(1)..];
-                (own.len() >= self.loaded_len(block)).then_some(own)
+                let row = self.lines.stride() * size_of::<Bf16>();
+                let across = row.is_multiple_of(ROW) && !own.as_ptr().addr().is_multiple_of(ROW);
+                (!across && own.len() >= self.loaded_len(block)).then_some(own)
             }
             _ => None,
         }
@@ -155,19 +201,15 @@ impl Mixed {
         to[end..end + self.lines.slack()[1]].fill(Bf16::default());
     }
 
-    /// The values of a block.
-    fn multiply<T: Element>(
-        &self,
-        operands: &Operands<'_>,
-        block: (&Block, Range<usize>),
-        loaded: &[Bf16],
-        values: &mut [T],
-    ) {
+    /// What some panels make of a block, whose first value has this place among the values.
+    fn multiply<T: Element>(&self, part: &Part<'_>, to: (usize, SharedMut<'_, T>)) {
+        let Part { operands, block, .. } = part;
         let weights = operands.weights;
         let tiles = Tiles::new(self.amx);
         let start = weights.last().map_or(0, |start| start.to_bits() as usize);
         let mut weights = &weights[start..];
-        let plane_len = self.lines.plane_len(block.0.rows.len());
+        let per_group = self.group[1].div_ceil(DEPTH);
+        let plane_len = self.lines.plane_len(block.rows.len());
         for (grid, runs) in self.parts() {
             let chunks = self.chunks(&runs[0]);
             let places: Vec<_> = (runs.iter().enumerate())
@@ -176,24 +218,24 @@ impl Mixed {
                     [(plane * plane_len + place) * size_of::<Bf16>(), i * chunks * 2 * TILE]
                 })
                 .collect();
-            for group in 0..self.groups {
-                for first in (0..self.group[1]).step_by(DEPTH) {
-                    let (panel, after) = weights.split_at(self.panel_len(runs));
-                    weights = after;
-                    let panel = Panel {
-                        tiles: &tiles,
-                        places: &places,
-                        chunks,
-                        weights: panel,
-                        inputs: group * self.group[0],
-                        outputs: group * self.group[1] + first
-                            ..group * self.group[1] + self.group[1].min(first + DEPTH),
-                    };
-                    let pitch = self.lines.pitch;
-                    let (outputs, epilogue) = (panel.outputs.clone(), &operands.epilogue);
-                    let to = Target::new(&self.pass, grid, block.clone(), pitch, outputs, epilogue);
-                    self.multiply_panel(&panel, &to, block.0, loaded, values);
-                }
+            let len = self.panel_len(runs);
+            let (own, after) = weights.split_at(self.panels() * len);
+            weights = after;
+            for panel in part.panels.clone() {
+                let (group, first) = (panel / per_group, panel % per_group * DEPTH);
+                let panel = Panel {
+                    tiles: &tiles,
+                    places: &places,
+                    chunks,
+                    weights: &own[panel * len..][..len],
+                    inputs: group * self.group[0],
+                    outputs: group * self.group[1] + first
+                        ..group * self.group[1] + self.group[1].min(first + DEPTH),
+                };
+                let pitch = self.lines.pitch;
+                let (outputs, epilogue) = (panel.outputs.clone(), &operands.epilogue);
+                let target = Target::new(&self.pass, grid, (block, to.0), pitch, outputs, epilogue);
+                self.multiply_panel(&panel, &target, part, to.1);
             }
         }
     }
@@ -203,9 +245,8 @@ impl Mixed {
         &self,
         panel: &Panel<'_>,
         to: &Target<'_>,
-        block: &Block,
-        loaded: &[Bf16],
-        values: &mut [T],
+        &Part { block, loaded, .. }: &Part<'_>,
+        values: SharedMut<'_, T>,
     ) {
         let stride = self.lines.stride() * size_of::<Bf16>();
         let image_len = self.lines.image_len(block.rows.len());
@@ -240,6 +281,14 @@ impl Mixed {
             }
         }
     }
+}
+
+/// Some panels that meet a block. The residual begins where the values do.
+struct Part<'a> {
+    operands: Operands<'a>,
+    block: &'a Block,
+    panels: Range<usize>,
+    loaded: &'a [Bf16],
 }
 
 /// The weights of some outputs, all taps, with what they meet.

@@ -3,15 +3,16 @@
 use super::super::Epilogue;
 use super::super::grid::{Grid, Pass};
 use super::lines::Block;
-use crate::bf16::{Element, Floats, FloatsMut};
+use crate::bf16::{Bf16, Element, Floats};
 use crate::isa::multiversion;
 use crate::tiles::DEPTH;
+use crate::workers::SharedMut;
 use std::ops::Range;
 
 /// The sums of positions, from a tile on.
 pub(super) type Rows = [[f32; DEPTH]];
 
-/// Where the positions of a phase lie in a block of the target, and how their sums are finished.
+/// Where the positions of a phase of a block lie in the target or a part of it, and how their sums are finished.
 pub(super) struct Target<'a> {
     /// Positions of an image, of a row, and points of a row.
     pub positions: usize,
@@ -24,17 +25,17 @@ pub(super) struct Target<'a> {
     right: usize,
     columns: usize,
     bias: [f32; DEPTH],
-    /// As the block.
+    /// As the target.
     residual: Option<Floats<'a>>,
     bounds: [f32; 2],
 }
 
 impl<'a> Target<'a> {
-    /// Of some channels of the target, in a block of these values.
+    /// Of some channels of the target; the place of the block's first value is given.
     pub fn new(
         pass: &Pass,
         grid: &Grid,
-        (block, values): (&Block, Range<usize>),
+        (block, place): (&Block, usize),
         pitch: usize,
         outputs: Range<usize>,
         epilogue: &Epilogue<'a>,
@@ -53,24 +54,31 @@ impl<'a> Target<'a> {
             pitch,
             points,
             image: height * width * channels,
-            start: (grid.rows.first * width + grid.columns.first) * channels + outputs.start,
+            start: place
+                + (grid.rows.first * width + grid.columns.first) * channels
+                + outputs.start,
             down: down * width * channels,
             right: right * channels,
             columns: outputs.len(),
             bias,
-            residual: epilogue.residual.map(|residual| residual.get(values)),
+            residual: epilogue.residual,
             bounds: epilogue.bounds(),
         }
     }
 
-    /// Finishes the sums of positions from one on, and writes those of points where they belong in the block.
-    pub fn finish<T: Element>(&self, position: usize, image: usize, sums: &Rows, values: &mut [T]) {
+    /// Finishes the sums of positions from one on, and writes those of points where they belong among the values. Nobody
+    /// else may use these.
+    pub fn finish<T: Element>(
+        &self,
+        position: usize,
+        image: usize,
+        sums: &Rows,
+        values: SharedMut<'_, T>,
+    ) {
         #[cfg(target_arch = "x86_64")]
-        if crate::isa::rounds()
-            && let FloatsMut::Bf16(values) = T::floats_mut(values)
-        {
-            // SAFETY: the CPU rounds, as has been seen.
-            return unsafe { fast::finish(self, position, image, sums, values) };
+        if T::NARROW && crate::isa::rounds() {
+            // SAFETY: narrow elements are bf16, and the CPU rounds, as has been seen.
+            return unsafe { fast::finish(self, position, image, sums, values.cast::<Bf16>()) };
         }
         finish_plain(self, position, image, sums, values);
     }
@@ -107,19 +115,21 @@ multiversion! {
         position: usize,
         image: usize,
         sums: &Rows,
-        values: &mut [T],
+        values: SharedMut<'_, T>,
     ) {
         let [low, high] = to.bounds;
         let residual = to.residual.map(T::read);
         to.each(position, image, sums, |at, sums| {
-            let range = at..at + to.columns;
             let mut sums = *sums;
             sums.iter_mut().zip(&to.bias).for_each(|(sum, bias)| *sum += bias);
             if let Some(residual) = residual {
-                let residual = &residual[range.clone()];
+                let residual = &residual[at..at + to.columns];
                 sums.iter_mut().zip(residual).for_each(|(sum, other)| *sum += other.value());
             }
-            for (value, sum) in values[range].iter_mut().zip(sums) {
+            let values = values.range(at, to.columns);
+            // SAFETY: so many lie there, which nobody else uses.
+            let values = unsafe { std::slice::from_raw_parts_mut(values, to.columns) };
+            for (value, sum) in values.iter_mut().zip(sums) {
                 // Not `clamp`, which checks its bounds each time; NaN stays NaN, too.
                 let sum = if sum < low { low } else { sum };
                 *value = T::new(if sum > high { high } else { sum });
@@ -133,6 +143,7 @@ multiversion! {
 mod fast {
     use super::{Rows, Target};
     use crate::bf16::{Bf16, Element};
+    use crate::workers::SharedMut;
     use std::arch::x86_64::*;
 
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma")]
@@ -141,7 +152,7 @@ mod fast {
         position: usize,
         image: usize,
         sums: &Rows,
-        values: &mut [Bf16],
+        values: SharedMut<'_, Bf16>,
     ) {
         let half = |values: &[f32; 32]| {
             // SAFETY: both halves are 16 values.
@@ -170,12 +181,12 @@ mod fast {
             // The second operand is what these give of a NaN.
             let bounded = |sum| _mm512_min_ps(high, _mm512_max_ps(low, sum));
             let rounded = _mm512_cvtne2ps_pbh(bounded(second), bounded(first));
-            let values = &mut values[at..at + to.columns];
-            // SAFETY: the values of the columns, which are 1 to 32, lie in it, and others are not written; both types
+            let values = values.range(at, to.columns);
+            // SAFETY: the values of the columns, which are 1 to 32, lie there, and others are not written; both types
             // are 64 bytes.
             unsafe {
                 let bits = std::mem::transmute::<__m512bh, __m512i>(rounded);
-                _mm512_mask_storeu_epi16(values.as_mut_ptr().cast(), columns, bits);
+                _mm512_mask_storeu_epi16(values.cast(), columns, bits);
             }
         });
     }
