@@ -51,7 +51,11 @@ impl Algorithm {
         // For fewer tiles, the transform of the weights does: they are read once more often than they are used.
         const TILES: usize = 8;
         const FOLDED_TILES: usize = 32;
+        // A small kernel on few channels leaves little to save, but for the weight gradient of a batch.
+        const STEM_TILES: usize = 4096;
         let channels = shape.in_channels.min(shape.out_channels);
+        let stem = shape.in_channels < CHANNELS && shape.kernel == [3, 3];
+        let folded_tiles = if stem { STEM_TILES } else { FOLDED_TILES };
         let tiles = shape.batch
             * shape.output().map(|size| size.div_ceil(4)).into_iter().product::<usize>();
         if Self::Depthwise.serves(shape) {
@@ -60,7 +64,7 @@ impl Algorithm {
             Self::Winograd
         } else if Self::FoldedWinograd.serves(shape)
             && shape.out_channels >= CHANNELS
-            && tiles >= FOLDED_TILES
+            && tiles >= folded_tiles
         {
             Self::FoldedWinograd
         } else {

@@ -2,11 +2,11 @@
 //!
 //! The target is cut into blocks of bands (see [`Pass`]); a block's grid points are cut into tiles, whose
 //! rows are pointers into the source, one per tap. A tap that lies in the padding points to zeros, and
-//! where it does so for a whole tile it is left out. Where a pixel has few channels, the taps of a point are
-//! first gathered into one row.
+//! where it does so for a whole tile it is left out. Where a pixel has few channels, neighbouring taps are one, and
+//! those that lie in the padding in part are copied.
 
-use super::grid::{Grid, Pass};
-use super::patches::Points;
+use super::grid::{Grid, Pass, Run};
+use super::stretch::{Reader, Stretch};
 use super::{ConvShape, Epilogue, Form};
 use crate::Scratch;
 use crate::isa::Isa;
@@ -21,8 +21,8 @@ use std::ptr;
 const POINTS: usize = 256;
 /// Pieces that a small problem is cut into, at least.
 const ITEMS: usize = 8;
-/// Below so many channels a tap is too short a sum for its pointers.
-const GATHER_BELOW: usize = 16;
+/// Below so many channels a tap is too short a sum for its pointer.
+const JOINED_BELOW: usize = 16;
 
 /// One direction of a dense convolution, ready to run.
 #[derive(Clone, Debug)]
@@ -36,18 +36,8 @@ pub(super) struct Dense {
     /// Panels of weights that a thread meets a block with: all, but where there are few blocks.
     panels: usize,
     tile: Tile,
-    reading: Reading,
-}
-
-/// How tiles read the source.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reading {
-    /// As the matrix that it is: a grid point is a pixel of the source and one of the target.
-    Rows,
-    /// Through a pointer per tap and point.
-    Pixels,
-    /// From patches, which are gathered first.
-    Patches,
+    /// Of each grid: what is read through one pointer.
+    runs: Vec<Vec<Run>>,
 }
 
 /// What a convolution reads, and how its sums are finished.
@@ -63,6 +53,7 @@ struct Part<'a> {
     operands: Operands<'a>,
     source: View<'a>,
     grid: &'a Grid,
+    runs: &'a [Run],
     group: usize,
     bands: Range<usize>,
     panels: Range<usize>,
@@ -82,20 +73,12 @@ impl To<'_> {
     }
 }
 
-/// The pixel of the source that a grid point's taps are relative to. It need not lie in the image.
-struct Spot {
-    row: usize,
-    column: usize,
-    /// Where it begins in the source.
-    source: usize,
-}
-
 /// The tiles of some points: for each its points, and where it reads and writes.
 #[derive(Default)]
 struct Tiles {
     points: Vec<Range<usize>>,
-    spots: Vec<Spot>,
-    /// Per tile: how many taps it has, a pointer per tap and point, where each tap's weights begin.
+    stretches: Vec<Stretch>,
+    /// Per tile: how many runs it has, a pointer per run and point, where each run's weights begin.
     taps: Vec<usize>,
     rows: Vec<*const f32>,
     offsets: Vec<usize>,
@@ -106,9 +89,9 @@ struct Tiles {
 
 impl Tiles {
     fn clear(&mut self) {
-        let Self { points, spots, taps, rows, offsets, out, residual } = self;
+        let Self { points, stretches, taps, rows, offsets, out, residual } = self;
         points.clear();
-        spots.clear();
+        stretches.clear();
         taps.clear();
         rows.clear();
         offsets.clear();
@@ -138,15 +121,12 @@ impl Dense {
         let all = pass.batch * pass.bands_per_image() * points;
         // Small problems are cut finer, so that several threads find work.
         let bands = (all / ITEMS).clamp(32, POINTS).div_ceil(points);
-        let reading = match group[0] {
-            _ if pass.is_plain() => Reading::Rows,
-            0..GATHER_BELOW => Reading::Patches,
-            _ => Reading::Pixels,
-        };
+        let joined = groups == 1 && group[0] < JOINED_BELOW;
+        let runs = pass.grids.iter().map(|grid| grid.runs(joined)).collect();
         let tile = Tile::for_columns(isa, group[1]);
         let blocks = (pass.batch * pass.bands_per_image()).div_ceil(bands).max(1);
         let panels = group[1].div_ceil(tile.columns()).div_ceil(ITEMS.div_ceil(blocks));
-        Self { groups, group, bands, panels, tile, reading, pass }
+        Self { groups, group, bands, panels, tile, runs, pass }
     }
 
     /// Target = convolution of source, finished by the epilogue.
@@ -202,7 +182,8 @@ impl Dense {
     ) {
         let mut tiles = Tiles::default();
         let mut weights = operands.weights;
-        for grid in self.pass.grids.iter().filter(|grid| grid.taps() > 0) {
+        let phases = self.pass.grids.iter().zip(&self.runs);
+        for (grid, runs) in phases.filter(|(_, runs)| !runs.is_empty()) {
             for group in 0..self.groups {
                 let (part, after) = weights.split_at(self.packed_len(grid));
                 weights = after;
@@ -210,6 +191,7 @@ impl Dense {
                     operands: Operands { weights: part, ..operands },
                     source,
                     grid,
+                    runs,
                     group,
                     bands: bands.clone(),
                     panels: panels.clone(),
@@ -217,10 +199,9 @@ impl Dense {
                 let all = self.points(grid, &bands);
                 for start in all.clone().step_by(POINTS) {
                     let points = start..(start + POINTS).min(all.end);
-                    match self.reading {
-                        Reading::Rows => self.rows(&part, points, target, &mut tiles),
-                        Reading::Pixels => self.point(&part, points, target, memory, &mut tiles),
-                        Reading::Patches => self.gather(&part, points, target, memory, &mut tiles),
+                    match self.is_plain() {
+                        true => self.rows(&part, points, target, &mut tiles),
+                        false => self.point(&part, points, target, memory, &mut tiles),
                     }
                     self.multiply(&part, &tiles);
                 }
@@ -230,7 +211,7 @@ impl Dense {
 
     /// Whether grid points are pixels of the source and of the target.
     pub fn is_plain(&self) -> bool {
-        self.reading == Reading::Rows
+        self.pass.is_plain()
     }
 
     /// Computes some pixels of the target, all channels, where [they are](Self::is_plain) pixels of the source:
@@ -241,13 +222,14 @@ impl Dense {
         points: Range<usize>,
         values: &mut [f32],
     ) {
-        let (grid, start) = (&self.pass.grids[0], points.start * self.pass.target[2]);
+        let (grid, runs) = (&self.pass.grids[0], &self.runs[0]);
+        let start = points.start * self.pass.target[2];
         let (mut tiles, target) = (Tiles::default(), To { values: SharedMut::new(values), start });
         let weights = operands.weights.chunks_exact(self.packed_len(grid));
         for (group, weights) in weights.enumerate() {
             let (bands, panels) = (0..0, 0..self.group[1].div_ceil(self.tile.columns()));
             let operands = Operands { weights, ..operands };
-            let part = Part { operands, source, grid, group, bands, panels };
+            let part = Part { operands, source, grid, runs, group, bands, panels };
             self.rows(&part, points.clone(), target, &mut tiles);
             self.multiply(&part, &tiles);
         }
@@ -280,60 +262,41 @@ impl Dense {
         part: &Part<'_>,
         points: Range<usize>,
         target: To<'_>,
-        zeros: &mut [f32],
+        memory: &mut [f32],
         tiles: &mut Tiles,
     ) {
-        let [height, width, channels] = self.pass.source;
-        let group = part.group * self.group[0];
-        let zeros = &mut zeros[..self.group[0]];
+        let depth = self.depth(part.runs);
+        let (zeros, copies) = memory.split_at_mut(depth);
         zeros.fill(0.0);
         self.place(part, points, target, tiles);
-        let weights = self.group[0] * self.tile.columns();
-        let (mut spots, spread) = (&tiles.spots[..], channels as isize);
+        let (size, group) = (self.pass.source, part.group * self.group[0]);
+        let (source, grid) = (part.source, part.grid);
+        let mut reader = Reader { source, size, grid, group, depth, zeros, copies };
+        let mut stretches = &tiles.stretches[..];
         for points in &tiles.points {
-            let (here, after) = spots.split_at(points.len());
-            spots = after;
+            let here;
+            (here, stretches) = Stretch::split(stretches, points.len());
             let mut live = 0;
-            for (index, [row, column]) in part.grid.offsets().enumerate() {
-                let away = (row * width as isize + column) * spread;
+            for (index, run) in part.runs.iter().enumerate() {
+                let before = tiles.rows.len();
                 let mut any = false;
-                tiles.rows.extend(here.iter().map(|spot| {
-                    let y = spot.row.wrapping_add_signed(row);
-                    let x = spot.column.wrapping_add_signed(column);
-                    if y < height && x < width {
-                        any = true;
-                        part.source.from(spot.source.wrapping_add_signed(away) + group).as_ptr()
-                    } else {
-                        zeros.as_ptr()
-                    }
-                }));
+                for stretch in here {
+                    any |= reader.point(run, stretch, &mut tiles.rows);
+                }
                 if any {
-                    tiles.offsets.push(index * weights);
+                    tiles.offsets.push(index * depth * self.tile.columns());
                     live += 1;
                 } else {
-                    tiles.rows.truncate(tiles.rows.len() - points.len());
+                    tiles.rows.truncate(before);
                 }
             }
             tiles.taps.push(live);
         }
     }
 
-    /// Tiles that read rows of patches, which are gathered first.
-    fn gather(
-        &self,
-        part: &Part<'_>,
-        points: Range<usize>,
-        target: To<'_>,
-        patches: &mut [f32],
-        tiles: &mut Tiles,
-    ) {
-        let depth = part.grid.taps() * self.group[0];
-        let channels = part.group * self.group[0]..(part.group + 1) * self.group[0];
-        let from = Points { pass: &self.pass, grid: part.grid, channels };
-        from.gather(part.source, points.clone(), 0..part.grid.taps(), patches, depth);
-        self.place(part, points.clone(), target, tiles);
-        tiles.rows.extend(patches.chunks_exact(depth).take(points.len()).map(<[f32]>::as_ptr));
-        tiles.one_tap();
+    /// Values of a run.
+    fn depth(&self, runs: &[Run]) -> usize {
+        self.group[0] * runs.first().map_or(0, |run| run.columns.len())
     }
 
     /// Cuts points into tiles, about which nothing else is known yet.
@@ -352,26 +315,30 @@ impl Dense {
         let start = self.pass.band_start(part.bands.start);
         let len = self.pass.band_start(part.bands.end) - start;
         let first = target.range(start..start + len);
-        for [image, row, column] in grid.positions(points) {
+        let Tiles { points, stretches, out, residual, .. } = tiles;
+        let all = points.iter().flat_map(|points| grid.stretches(points.clone()));
+        for ([image, row, column], points) in all {
             let y = image * self.pass.target[0] + row * row_spread + grid.rows.first;
             let x = column * column_spread + grid.columns.first;
             let at = (y * width + x) * channels + group - start;
-            assert!(at + self.group[1] <= len, "a point outside its block");
-            tiles.out.push(first.wrapping_add(at));
-            if let Some(residual) = part.operands.epilogue.wide() {
-                tiles.residual.push(residual[start + at..][..self.group[1]].as_ptr());
+            let right = column_spread * channels;
+            assert!(at + (points - 1) * right + self.group[1] <= len, "points outside their block");
+            let places = (0..points).map(|point| at + point * right);
+            out.extend(places.clone().map(|at| first.wrapping_add(at)));
+            if let Some(values) = part.operands.epilogue.wide() {
+                let values = &values[start..start + len];
+                residual.extend(places.map(|at| values.as_ptr().wrapping_add(at)));
             }
             let (row, column) = (row * grid.rows.step, column * grid.columns.step);
             let pixel = (image * source_height + row) * source_width + column;
-            tiles.spots.push(Spot { row, column, source: pixel * source_channels });
+            stretches.push(Stretch { row, column, source: pixel * source_channels, points });
         }
     }
 
     /// Sums up all tiles, panel by panel.
     fn multiply(&self, part: &Part<'_>, tiles: &Tiles) {
         let outputs = self.group[1];
-        let taps = if self.reading == Reading::Patches { part.grid.taps() } else { 1 };
-        let depth = self.group[0] * taps;
+        let depth = self.depth(part.runs);
         let kernels = dot_kernels(self.tile);
         let panel_len = part.grid.taps() * self.group[0] * self.tile.columns();
         let (epilogue, bounds) = (part.operands.epilogue, part.operands.epilogue.bounds());
@@ -399,7 +366,7 @@ impl Dense {
                     bounds,
                 };
                 // SAFETY: `rows` holds a pointer per tap and point to `depth` values of the source, of
-                // zeros or of patches; `out` one per point to all columns of its pixel, which no other
+                // zeros or of a copy; `out` one per point to all columns of its pixel, which no other
                 // block and panel writes, and `residual`, if any, to as many; a tap's weights lie inside
                 // the panel. The plan's CPU is this one.
                 unsafe { kernels[points.len() - 1](&job) };
@@ -420,15 +387,14 @@ impl Dense {
         line(bands.start) * grid.columns.size..line(bands.end) * grid.columns.size
     }
 
-    /// Values of working memory for one thread: for patches or a pixel of zeros, for what must be computed of the
+    /// Values of working memory for one thread: for a run of zeros and copies of others, for what must be computed of the
     /// source, and for what is streamed to the target.
     fn memory(&self, source: &Source<'_>, target: &Output<'_>) -> [usize; 3] {
-        let taps = self.pass.grids.iter().map(Grid::taps).max().unwrap_or(0);
-        let own = match self.reading {
-            Reading::Rows => 0,
-            Reading::Pixels => self.group[0],
-            Reading::Patches => self.group[0] * POINTS * taps,
-        };
+        let own = self.runs.iter().map(|runs| {
+            let copied = runs.first().is_some_and(|run| run.columns.len() > 1);
+            self.depth(runs) * if copied { 1 + POINTS * runs.len() } else { 1 }
+        });
+        let own = if self.is_plain() { 0 } else { own.max().unwrap_or(0) };
         self.items().fold([own, 0, 0], |[own, loaded, block], (bands, _)| {
             let len = self.pass.band_start(bands.end) - self.pass.band_start(bands.start);
             let read = source.memory(self.pass.source_of(&bands).len());

@@ -61,6 +61,17 @@ impl Axis {
         Self { size: (inputs - phase).div_ceil(stride), step: 1, first: phase, taps }
     }
 
+    /// Which of so many points, the first of which reads from `first` on, read `len` pixels of so many.
+    pub fn whole(&self, first: isize, len: isize, size: usize, points: usize) -> Range<usize> {
+        // Points that begin below some pixel.
+        let below = |pixel: isize| {
+            let pixels = usize::try_from(pixel - first).unwrap_or(0);
+            pixels.div_ceil(self.step).min(points)
+        };
+        let (start, end) = (below(0), below(size as isize - len + 1));
+        if start < end { start..end } else { 0..0 }
+    }
+
     /// The source pixel that a tap reads at a grid point, unless it lies in the padding.
     pub fn source(&self, point: usize, tap: Tap, size: usize) -> Option<usize> {
         (point * self.step).checked_add_signed(tap.offset).filter(|&at| at < size)
@@ -86,28 +97,33 @@ impl Grid {
         [line / self.rows.size, line % self.rows.size, column]
     }
 
-    /// The positions of neighbouring points, without a division for each.
-    pub fn positions(&self, points: Range<usize>) -> impl Iterator<Item = [usize; 3]> {
+    /// Cuts points into stretches that lie in one row: the position of the first point, and how many there are.
+    pub fn stretches(&self, points: Range<usize>) -> impl Iterator<Item = ([usize; 3], usize)> {
+        let Self { rows, columns } = self;
         let [mut image, mut row, mut column] = self.position(points.start);
-        points.map(move |_| {
-            let here = [image, row, column];
-            column += 1;
-            if column == self.columns.size {
-                (column, row) = (0, row + 1);
-            }
-            if row == self.rows.size {
+        let mut left = points.len();
+        std::iter::from_fn(move || {
+            let count = left.min(columns.size - column);
+            let stretch = ([image, row, column], count);
+            left -= count;
+            (column, row) = (0, row + 1);
+            if row == rows.size {
                 (row, image) = (0, image + 1);
             }
-            here
+            (count > 0).then_some(stretch)
         })
     }
 
-    /// The offsets of the taps, row by row.
-    pub fn offsets(&self) -> impl Iterator<Item = [isize; 2]> {
-        self.rows
-            .taps
-            .iter()
-            .flat_map(|row| self.columns.taps.iter().map(|column| [row.offset, column.offset]))
+    /// The runs of a grid, in the order of its taps: those of a row together if they are to be joined and are neighbours,
+    /// else each on its own. So all are of equal length.
+    pub fn runs(&self, joined: bool) -> Vec<Run> {
+        let columns = &self.columns.taps;
+        let neighbours = columns.windows(2).all(|two| two[0].offset + 1 == two[1].offset);
+        let each = if joined && neighbours { columns.len() } else { 1 };
+        let starts = (0..columns.len()).step_by(each.max(1));
+        (0..self.rows.taps.len())
+            .flat_map(|row| starts.clone().map(move |at| Run { row, columns: at..at + each }))
+            .collect()
     }
 
     /// Which taps of the kernel, row by row, each grid point has, in the grid's order.
@@ -119,6 +135,14 @@ impl Grid {
             .map(row)
             .flat_map(move |first| self.columns.taps.iter().map(move |column| first + column.index))
     }
+}
+
+/// Taps of a grid that read neighbouring values: those of some columns in one row.
+#[derive(Clone, Debug)]
+pub(super) struct Run {
+    /// Among the row taps of the grid, and its column taps.
+    pub row: usize,
+    pub columns: Range<usize>,
 }
 
 /// A convolution of a source into a target, as one grid per phase. Images are `[rows, columns, channels]`.
@@ -254,5 +278,30 @@ mod tests {
         assert_eq!(axis.source(0, axis.taps[0], 3), None);
         assert_eq!(axis.source(2, axis.taps[0], 3), Some(1));
         assert_eq!(axis.source(2, axis.taps[2], 3), None);
+    }
+
+    #[test]
+    fn whole_runs_lie_inside() {
+        for (size, step, len, first) in
+            [(7, 2, 3, -1), (7, 1, 3, -2), (2, 1, 3, -1), (5, 3, 1, 0), (4, 1, 2, 5), (6, 2, 2, -5)]
+        {
+            let axis = Axis { size: 9, step, first: 0, taps: Vec::new() };
+            let inside = |point: &usize| {
+                let column = first + (point * step) as isize;
+                column >= 0 && column + len <= size as isize
+            };
+            let expected: Vec<_> = (0..9).filter(inside).collect();
+            assert_eq!(axis.whole(first, len, size, 9).collect::<Vec<_>>(), expected);
+        }
+    }
+
+    #[test]
+    fn stretches_are_the_points_row_by_row() {
+        let axis = |size| Axis { size, step: 1, first: 0, taps: Vec::new() };
+        let grid = Grid { rows: axis(2), columns: axis(3) };
+        let of = |points| grid.stretches(points).collect::<Vec<_>>();
+        assert_eq!(of(1..8), [([0, 0, 1], 2), ([0, 1, 0], 3), ([1, 0, 0], 2)]);
+        assert_eq!(of(4..5), [([0, 1, 1], 1)]);
+        assert_eq!(of(4..4), []);
     }
 }

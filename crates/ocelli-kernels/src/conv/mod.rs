@@ -14,6 +14,7 @@ mod mixed;
 mod passes;
 mod patches;
 mod shape;
+mod stretch;
 mod sums;
 mod weight;
 mod winograd;

@@ -6,7 +6,7 @@
 //! positions make a row, and those behind its last point are computed, too, and thrown away. So position m of an
 //! image reads `m * step` values behind position 0, for every tap.
 
-use super::super::grid::{Grid, Pass};
+use super::super::grid::{Grid, Pass, Run};
 use crate::bf16::Bf16;
 use crate::source::Source;
 use crate::tiles::{DEPTH, SIDE};
@@ -45,25 +45,6 @@ impl Blocks {
             rows.clone().map(move |rows| Block { images: images.clone(), rows })
         })
     }
-}
-
-/// Taps of a grid that read neighbouring values: those of some columns in one row.
-#[derive(Clone, Debug)]
-pub(super) struct Run {
-    /// Among the row taps of the grid, and its column taps.
-    pub row: usize,
-    pub columns: Range<usize>,
-}
-
-/// The runs of a grid, in the order of its taps. All are of equal length.
-pub(super) fn runs(grid: &Grid, groups: usize) -> Vec<Run> {
-    let columns = &grid.columns.taps;
-    let neighbours = columns.windows(2).all(|two| two[0].offset + 1 == two[1].offset);
-    let each = if groups == 1 && neighbours { columns.len() } else { 1 };
-    let starts = (0..columns.len()).step_by(each.max(1));
-    (0..grid.rows.taps.len())
-        .flat_map(|row| starts.clone().map(move |at| Run { row, columns: at..at + each }))
-        .collect()
 }
 
 /// The lines that points read.

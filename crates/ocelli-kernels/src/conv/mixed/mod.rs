@@ -13,7 +13,7 @@ mod target;
 mod weight;
 
 use super::dense::Operands;
-use super::grid::{Grid, Pass};
+use super::grid::{Grid, Pass, Run};
 use super::{ConvShape, Epilogue};
 use crate::bf16::{Bf16, Element, Floats, either};
 use crate::isa;
@@ -22,7 +22,7 @@ use crate::register::even_pieces;
 use crate::tiles::{DEPTH, Job, ROW, SIDE, TILE, Tiles};
 use crate::workers::{SharedMut, apart, share, split};
 use crate::{Scratch, Source};
-use lines::{Block, Blocks, Lines, Run, runs};
+use lines::{Block, Blocks, Lines};
 use std::ops::Range;
 use target::Target;
 pub(super) use weight::WeightGradient;
@@ -65,7 +65,7 @@ impl Mixed {
         let line = pass.band_start(1.min(pass.bands_per_image())) * size_of::<f32>();
         let loaded = (lines.image_len(2) - lines.image_len(1)) * size_of::<Bf16>();
         let blocks = Blocks::new(&pass, most_rows(&pass, &lines, line + loaded, BYTES, BLOCKS));
-        let runs = pass.grids.iter().map(|grid| runs(grid, groups)).collect();
+        let runs = pass.grids.iter().map(|grid| grid.runs(groups == 1)).collect();
         Self { pass, groups, group, lines, runs, blocks, amx: isa::amx() }
     }
 

@@ -1,9 +1,8 @@
 //! Weights as tiles of bf16, in the order in which they are read.
 
-use super::super::grid::Grid;
+use super::super::grid::{Grid, Run};
 use super::super::{ConvShape, Form};
 use super::Mixed;
-use super::lines::Run;
 use crate::bf16::Bf16;
 use crate::isa::multiversion;
 use crate::tiles::{DEPTH, SIDE, Words, pair, transpose, words};

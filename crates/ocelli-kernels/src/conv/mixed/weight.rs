@@ -8,8 +8,8 @@
 //! result is the same for any number of threads.
 
 use super::super::ConvShape;
-use super::super::grid::{Grid, Pass};
-use super::lines::{Block, Blocks, Lines, Run, runs};
+use super::super::grid::{Grid, Pass, Run};
+use super::lines::{Block, Blocks, Lines};
 use super::{BYTES, joined, most_rows};
 use crate::Scratch;
 use crate::arrange::add_block;
@@ -54,7 +54,7 @@ impl WeightGradient {
     pub fn new(shape: &ConvShape) -> Self {
         let pass = joined(Pass::forward(shape));
         let group = [shape.group_in(), shape.group_out()];
-        let (lines, runs) = (Lines::new(&pass), runs(&pass.grids[0], shape.groups));
+        let (lines, runs) = (Lines::new(&pass), pass.grids[0].runs(shape.groups == 1));
         let line = lines.image_len(2) - lines.image_len(1) + lines.pitch * shape.out_channels;
         let amx = isa::amx();
         let sums = shape.groups * group[1] * runs.len() * row_of(&runs[0], group[0]);
