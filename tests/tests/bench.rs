@@ -78,6 +78,13 @@ fn kernels_beside_the_peak() {
     assert!(said.iter().any(|line| line.contains("backward") && line.contains("GB/s")));
     let said = lines(&[&small[..], &["--layer", "layer1", "--precise"]].concat());
     assert!(!said.iter().any(|line| line.contains("Winograd")), "{said:?}");
+    // Convolution, norm, pool; the classifier, whose values stay f32.
+    for layer in ["layer1.0", "maxpool", "fc"] {
+        let small = ["kernels", "resnet18", "--image-size", "32", "--batch-size", "1"];
+        let rest = ["--seconds", "0", "--bf16", "--layer", layer];
+        let said = lines(&[&small[..], &rest[..]].concat());
+        assert!(said.iter().any(|line| line.contains(layer) && line.contains('%')), "{said:?}");
+    }
 }
 
 #[test]

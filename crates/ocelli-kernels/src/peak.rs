@@ -35,8 +35,8 @@ pub fn mixed_operations() -> f64 {
         let tiles = Tiles::new(true);
         // Rows that begin a cache line: others take several times as long to load.
         #[repr(align(64))]
-        struct Operands([u8; 2 * TILE]);
-        let operands = Operands([0; 2 * TILE]);
+        struct Operands([u8; 4 * TILE]);
+        let operands = Operands([0; 4 * TILE]);
         let mut sums = [[0.0_f32; DEPTH]; DEPTH];
         let c = sums.as_mut_ptr().cast::<f32>();
         let operand = operands.0.as_ptr();
@@ -57,7 +57,7 @@ pub fn mixed_operations() -> f64 {
             c_row: [DEPTH * size_of::<f32>(); 2],
             accumulate: false,
         };
-        // SAFETY: two tiles of either operand, the same ones in every step, and room for four of sums.
+        // SAFETY: two tiles of either operand, the same in every step, and room for four of sums.
         unsafe { tiles.run(&job) };
         black_box(&sums);
     })

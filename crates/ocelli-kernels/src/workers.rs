@@ -1,4 +1,5 @@
-//! Who runs which block. Blocks come from the shape; threads take the next one when they are free.
+//! Who runs which block. Blocks whose sums are added up come from the shape; threads take the next one when they are
+//! free.
 
 use rayon::prelude::*;
 use std::marker::PhantomData;

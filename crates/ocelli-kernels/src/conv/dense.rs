@@ -79,7 +79,7 @@ struct Tiles {
     points: Vec<Range<usize>>,
     stretches: Vec<Stretch>,
     /// Per tile: how many runs it has, a pointer per run and point, where each run's weights begin.
-    taps: Vec<usize>,
+    runs: Vec<usize>,
     rows: Vec<*const f32>,
     offsets: Vec<usize>,
     /// Per point, where its pixel is, and perhaps that of the residual.
@@ -89,10 +89,10 @@ struct Tiles {
 
 impl Tiles {
     fn clear(&mut self) {
-        let Self { points, stretches, taps, rows, offsets, out, residual } = self;
+        let Self { points, stretches, runs, rows, offsets, out, residual } = self;
         points.clear();
         stretches.clear();
-        taps.clear();
+        runs.clear();
         rows.clear();
         offsets.clear();
         out.clear();
@@ -100,8 +100,8 @@ impl Tiles {
     }
 
     /// Each point is one row, which meets all weights of a panel.
-    fn one_tap(&mut self) {
-        self.taps.resize(self.points.len(), 1);
+    fn one_run(&mut self) {
+        self.runs.resize(self.points.len(), 1);
         self.offsets.resize(self.points.len(), 0);
     }
 }
@@ -238,7 +238,7 @@ impl Dense {
     /// Tiles that read rows of the source as they stand.
     fn rows(&self, part: &Part<'_>, points: Range<usize>, target: To<'_>, tiles: &mut Tiles) {
         self.cut(points.clone(), tiles);
-        tiles.one_tap();
+        tiles.one_run();
         // The elements of these points, and where each row of the group begins.
         let span = |width: usize| points.start * width..points.end * width;
         let starts = |width: usize, group: usize| {
@@ -269,9 +269,9 @@ impl Dense {
         let (zeros, copies) = memory.split_at_mut(depth);
         zeros.fill(0.0);
         self.place(part, points, target, tiles);
-        let (size, group) = (self.pass.source, part.group * self.group[0]);
+        let (size, channel) = (self.pass.source, part.group * self.group[0]);
         let (source, grid) = (part.source, part.grid);
-        let mut reader = Reader { source, size, grid, group, depth, zeros, copies };
+        let mut reader = Reader { source, size, grid, channel, depth, zeros, copies };
         let mut stretches = &tiles.stretches[..];
         for points in &tiles.points {
             let here;
@@ -281,7 +281,7 @@ impl Dense {
                 let before = tiles.rows.len();
                 let mut any = false;
                 for stretch in here {
-                    any |= reader.point(run, stretch, &mut tiles.rows);
+                    any |= reader.read(run, stretch, &mut tiles.rows);
                 }
                 if any {
                     tiles.offsets.push(index * depth * self.tile.columns());
@@ -290,7 +290,7 @@ impl Dense {
                     tiles.rows.truncate(before);
                 }
             }
-            tiles.taps.push(live);
+            tiles.runs.push(live);
         }
     }
 
@@ -330,8 +330,8 @@ impl Dense {
                 residual.extend(places.map(|at| values.as_ptr().wrapping_add(at)));
             }
             let (row, column) = (row * grid.rows.step, column * grid.columns.step);
-            let pixel = (image * source_height + row) * source_width + column;
-            stretches.push(Stretch { row, column, source: pixel * source_channels, points });
+            let line = (image * source_height + row) * source_width * source_channels;
+            stretches.push(Stretch { row, column, line, points });
         }
     }
 
@@ -351,9 +351,9 @@ impl Dense {
             });
             let (mut rows, mut offsets, mut out, mut residual) =
                 (&tiles.rows[..], &tiles.offsets[..], &tiles.out[..], &tiles.residual[..]);
-            for (points, &taps) in tiles.points.iter().zip(&tiles.taps) {
+            for (points, &runs) in tiles.points.iter().zip(&tiles.runs) {
                 let job = Dot {
-                    taps,
+                    taps: runs,
                     depth,
                     rows: rows.as_ptr(),
                     offsets: offsets.as_ptr(),
@@ -370,8 +370,8 @@ impl Dense {
                 // block and panel writes, and `residual`, if any, to as many; a tap's weights lie inside
                 // the panel. The plan's CPU is this one.
                 unsafe { kernels[points.len() - 1](&job) };
-                rows = &rows[taps * points.len()..];
-                offsets = &offsets[taps..];
+                rows = &rows[runs * points.len()..];
+                offsets = &offsets[runs..];
                 out = &out[points.len()..];
                 residual = residual.get(points.len()..).unwrap_or_default();
             }
@@ -387,8 +387,8 @@ impl Dense {
         line(bands.start) * grid.columns.size..line(bands.end) * grid.columns.size
     }
 
-    /// Values of working memory for one thread: for a run of zeros and copies of others, for what must be computed of the
-    /// source, and for what is streamed to the target.
+    /// Values of working memory for one thread: for a run of zeros and copies of others, for what must be computed of
+    /// the source, and for what is streamed to the target.
     fn memory(&self, source: &Source<'_>, target: &Output<'_>) -> [usize; 3] {
         let own = self.runs.iter().map(|runs| {
             let copied = runs.first().is_some_and(|run| run.columns.len() > 1);

@@ -114,8 +114,8 @@ impl Grid {
         })
     }
 
-    /// The runs of a grid, in the order of its taps: those of a row together if they are to be joined and are neighbours,
-    /// else each on its own. So all are of equal length.
+    /// The runs of a grid, in the order of its taps: those of a row together if they are to be joined and are
+    /// neighbours, else each on its own. So all are of equal length.
     pub fn runs(&self, joined: bool) -> Vec<Run> {
         let columns = &self.columns.taps;
         let neighbours = columns.windows(2).all(|two| two[0].offset + 1 == two[1].offset);

@@ -42,7 +42,7 @@ pub enum Form {
 
 /// Weights in the order in which a plan's kernel reads them.
 ///
-/// Plans that differ in nothing but batch and image size share their packed weights.
+/// Plans that differ in nothing but batch and image size share their packed weights, if they chose the same algorithm.
 #[derive(Clone, Debug)]
 pub struct Packed {
     form: Form,

@@ -30,9 +30,7 @@ impl Runner<'_> {
         let Some(residual) = operands.epilogue.residual else {
             return self.run(operands, values, summing, scratch);
         };
-        let in_blocks = self.pieces(summing, scratch) == 1;
-        let narrow =
-            in_blocks && matches!((&self, &values.0), (Self::Mixed(_), FloatsMut::Bf16(_)));
+        let narrow = matches!((&self, &values.0), (Self::Mixed(_), FloatsMut::Bf16(_)));
         if narrow == residual.is_narrow() {
             return self.run(operands, values, summing, scratch);
         }
@@ -78,7 +76,8 @@ impl Runner<'_> {
             // Small ones: rounded when all is written.
             let mut memory = scratch.lend(values.len());
             let wide = &mut memory[..values.len()];
-            let parts = self.run(operands, ((&mut *wide).into(), channels), summing, scratch);
+            let wide_values = ((&mut *wide).into(), channels);
+            let parts = self.run_finished(operands, wide_values, summing, scratch);
             Floats::from(&*wide).copy_to(values);
             scratch.give_back(memory);
             return parts;

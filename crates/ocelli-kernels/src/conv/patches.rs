@@ -27,8 +27,10 @@ impl Points<'_> {
         let (rows, columns) = (&self.grid.rows, &self.grid.columns);
         let width = self.channels.len() * taps.len();
         let [height, _, _] = self.pass.source;
-        for (point, out) in points.zip(out.chunks_exact_mut(stride)) {
-            let [image, row, column] = self.grid.position(point);
+        let places = self.grid.stretches(points).flat_map(|([image, row, column], points)| {
+            (column..column + points).map(move |column| [image, row, column])
+        });
+        for ([image, row, column], out) in places.zip(out.chunks_exact_mut(stride)) {
             let mut rest = &mut out[..width];
             let mut tap = taps.start;
             while tap < taps.end {

@@ -10,8 +10,8 @@ pub(super) struct Stretch {
     /// The pixel of the source that the first point's taps are relative to. It need not lie in the image.
     pub row: usize,
     pub column: usize,
-    /// Where that pixel begins in the source.
-    pub source: usize,
+    /// Where that row begins in the source.
+    pub line: usize,
     pub points: usize,
 }
 
@@ -33,8 +33,9 @@ pub(super) struct Reader<'a> {
     /// Rows, columns and channels of the source.
     pub size: [usize; 3],
     pub grid: &'a Grid,
-    /// The first channel that takes part, and the values of a run.
-    pub group: usize,
+    /// The first channel that takes part.
+    pub channel: usize,
+    /// Values of a run.
     pub depth: usize,
     /// A run in the padding.
     pub zeros: &'a [f32],
@@ -44,7 +45,7 @@ pub(super) struct Reader<'a> {
 
 impl Reader<'_> {
     /// Adds a pointer for every point to what a run reads there. False if all of that is padding.
-    pub fn point(&mut self, run: &Run, stretch: &Stretch, pointers: &mut Vec<*const f32>) -> bool {
+    pub fn read(&mut self, run: &Run, stretch: &Stretch, pointers: &mut Vec<*const f32>) -> bool {
         let [height, width, channels] = self.size;
         let Grid { rows, columns } = self.grid;
         let row = rows.taps[run.row].offset;
@@ -55,11 +56,9 @@ impl Reader<'_> {
         let column = columns.taps[run.columns.start].offset;
         let first = |point: usize| (stretch.column + point * columns.step) as isize + column;
         let len = run.columns.len() as isize;
-        // Where in the source the row's first pixel begins, in this group.
-        let line = (row * width as isize - stretch.column as isize) * channels as isize;
-        let line = stretch.source.wrapping_add_signed(line) + self.group;
+        let line = stretch.line.wrapping_add_signed(row * (width * channels) as isize);
         let source = self.source;
-        let from = |column: isize| source.from(line + column as usize * channels);
+        let from = |column: isize| source.from(line + column as usize * channels + self.channel);
         let whole = columns.whole(first(0), len, width, stretch.points);
         let mut any = !whole.is_empty();
         let mut edge = |point: usize| {

@@ -10,7 +10,8 @@ use ocelli::kernels::norm::{Moments, Norm};
 use ocelli::kernels::pool::{self, PoolShape};
 use ocelli::kernels::testing::fill;
 use ocelli::kernels::{
-    Bf16, Conv, ConvShape, Epilogue, Floats, FloatsMut, Form, Precision, Scratch, isa, peak,
+    Algorithm, Bf16, Conv, ConvShape, Epilogue, Floats, FloatsMut, Form, Precision, Scratch, isa,
+    peak,
 };
 use ocelli::models::Model;
 
@@ -23,7 +24,8 @@ use crate::tables::table;
 ///
 /// Convolutions in GF/s, a multiplication and an addition each one; Winograd's do fewer than they count, so
 /// their share may exceed 100 %. Norms and pools in GB/s of what they must read and write, beside copying.
-/// With --bf16, GF/s stand beside what products of bf16 reach in the first-level cache.
+/// With --bf16, products of bf16 stand beside what the CPU reaches with them in the first-level cache. What a step sums
+/// up of results for its norms is left out.
 #[derive(Args)]
 pub struct KernelBench {
     #[command(flatten)]
@@ -58,8 +60,10 @@ enum Kind {
 struct Setting {
     precision: Precision,
     budget: Duration,
-    /// Operations and bytes a second, of all threads.
+    /// Operations a second of all threads, in f32 and with operands in bf16.
     operations: f64,
+    mixed_operations: f64,
+    /// Bytes a second.
     copying: f64,
 }
 
@@ -79,10 +83,8 @@ impl KernelBench {
         let setting = Setting {
             precision,
             budget: Duration::from_secs_f64(self.seconds),
-            operations: match precision {
-                Precision::Mixed => peak::mixed_operations(),
-                _ => peak::operations(),
-            },
+            operations: peak::operations(),
+            mixed_operations: peak::mixed_operations(),
             copying: peak::copying(),
         };
         output::line(format_args!(
@@ -90,7 +92,7 @@ impl KernelBench {
             self.subject.name,
             self.subject.batch_size,
             isa::current(),
-            1e-9 * setting.operations,
+            1e-9 * setting.peak(precision == Precision::Mixed && isa::amx()),
             1e-9 * setting.copying,
         ))?;
         let mut rows = Vec::new();
@@ -138,10 +140,15 @@ fn kind(graph: &Graph, node: &Node, batch: usize) -> Option<Kind> {
 }
 
 impl Setting {
-    /// A map of the precision, filled by a seed.
-    fn map(&self, len: usize, seed: u64) -> Map {
+    /// Operations a second, with operands in bf16 or f32.
+    fn peak(&self, mixed: bool) -> f64 {
+        if mixed { self.mixed_operations } else { self.operations }
+    }
+
+    /// Images of so many rows and columns as the precision has them, filled by a seed.
+    fn map(&self, [height, width]: [usize; 2], len: usize, seed: u64) -> Map {
         let wide = Map::wide(len, seed);
-        if self.precision != Precision::Mixed {
+        if !self.precision.narrows(height, width) {
             return wide;
         }
         let mut map = Map { memory: vec![0.0; len.div_ceil(2)], len, narrow: true };
@@ -189,9 +196,12 @@ impl Work {
     fn conv(&self, plan: &Conv, first: bool, setting: &Setting) -> Vec<Vec<String>> {
         let (shape, budget) = (*plan.shape(), setting.budget);
         // The network's input stays f32.
-        let x = if first { Map::wide(shape.x_len(), 1) } else { setting.map(shape.x_len(), 1) };
-        let (w, dy) = (fill(shape.w_len(), 2), setting.map(shape.y_len(), 3));
-        let [mut y, mut dx] = [&dy, &x].map(|map| setting.map(map.len, 0));
+        let size = [shape.height, shape.width];
+        let image = |seed| setting.map(size, shape.x_len(), seed);
+        let result = |seed| setting.map(shape.output(), shape.y_len(), seed);
+        let x = if first { Map::wide(shape.x_len(), 1) } else { image(1) };
+        let (w, dy) = (fill(shape.w_len(), 2), result(3));
+        let (mut y, mut dx) = (result(0), image(0));
         let mut dw = vec![0.0; w.len()];
         let scratch = &mut Scratch::new();
         // A training step packs both anew, an engine once.
@@ -214,9 +224,12 @@ impl Work {
             "{}x{}/{} {in_channels}>{out_channels} @{height}x{width}",
             kernel[0], kernel[1], stride[0]
         );
-        let rate = |time: Duration| (operations / time.as_secs_f64(), setting.operations, "GF/s");
+        let mixed = plan.algorithm() == Algorithm::Mixed;
+        let peak = setting.peak(mixed);
+        let rate = |time: Duration| (operations / time.as_secs_f64(), peak, "GF/s");
         let mut rows = self.rows(&text, &path, &passes, rate);
-        let bytes = (2 * shape.w_len() * size_of::<f32>()) as f64;
+        let packed = if mixed { size_of::<Bf16>() } else { size_of::<f32>() };
+        let bytes = (shape.w_len() * (size_of::<f32>() + packed)) as f64;
         let rate = |time: Duration| (bytes / time.as_secs_f64(), setting.copying, "GB/s");
         rows.extend(self.rows(&text, &path, &[("pack", pack)], rate));
         rows
@@ -224,7 +237,7 @@ impl Work {
 
     fn norm(&self, [rows, channels]: [usize; 2], setting: &Setting) -> Vec<Vec<String>> {
         let budget = setting.budget;
-        let [x, dy, mut y] = [1, 2, 0].map(|seed| setting.map(rows * channels, seed));
+        let [x, dy, mut y] = [1, 2, 0].map(|seed| setting.map([rows, 1], rows * channels, seed));
         let (gamma, beta) = (vec![1.0; channels], vec![0.0; channels]);
         let norm = || {
             let moments = Moments::new(x.read(), channels);
@@ -246,9 +259,9 @@ impl Work {
     }
 
     fn max_pool(&self, shape: &PoolShape, setting: &Setting) -> Vec<Vec<String>> {
-        let budget = setting.budget;
-        let [x, mut dx] = [1, 0].map(|seed| setting.map(shape.x_len(), seed));
-        let [dy, mut y] = [2, 0].map(|seed| setting.map(shape.y_len(), seed));
+        let (budget, size) = (setting.budget, [shape.height, shape.width]);
+        let [x, mut dx] = [1, 0].map(|seed| setting.map(size, shape.x_len(), seed));
+        let [dy, mut y] = [2, 0].map(|seed| setting.map(shape.output(), shape.y_len(), seed));
         let mut taps = vec![0; dy.len];
         let forward =
             time(budget, || pool::max_forward(shape, x.read(), y.write(), Some(&mut taps)));

@@ -69,7 +69,7 @@ impl Mixed {
         Self { pass, groups, group, lines, runs, blocks, amx: isa::amx() }
     }
 
-    /// How many blocks the target is written in.
+    /// How many blocks the target is written in, but where weights are dealt out in several [pieces](Self::pieces).
     pub fn blocks(&self) -> usize {
         self.blocks.iter().count()
     }
@@ -322,4 +322,32 @@ fn joined(mut pass: Pass) -> Pass {
 fn most_rows(pass: &Pass, lines: &Lines, row_bytes: usize, bytes: usize, blocks: usize) -> usize {
     let all = pass.batch * pass.bands_per_image();
     (bytes / row_bytes.max(1)).min(all.div_ceil(blocks)).max(POSITIONS.div_ceil(lines.pitch.max(1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Padding;
+
+    #[test]
+    fn weights_are_dealt_out_where_blocks_are_few() {
+        let layer = ConvShape {
+            batch: 1,
+            height: 7,
+            width: 7,
+            in_channels: 512,
+            out_channels: 512,
+            kernel: [3, 3],
+            stride: [1, 1],
+            padding: Padding::symmetric(1, 1),
+            dilation: [1, 1],
+            groups: 1,
+        };
+        let pieces = |shape, threads| Mixed::forward(&shape).pieces(threads);
+        assert_eq!([1, 2, 8].map(|threads| pieces(layer, threads)), [1, 4, 16]);
+        let two = ConvShape { batch: 2, ..layer };
+        assert_eq!([2, 3].map(|threads| pieces(two, threads)), [1, 3]);
+        assert_eq!(pieces(ConvShape { in_channels: 8, ..layer }, 8), 1, "little work");
+        assert_eq!(pieces(ConvShape { batch: 0, ..layer }, 8), 1);
+    }
 }

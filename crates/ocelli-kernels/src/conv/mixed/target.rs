@@ -66,8 +66,8 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// Finishes the sums of positions from one on, and writes those of points where they belong among the values. Nobody
-    /// else may use these.
+    /// Finishes the sums of positions from one on, and writes those of points where they belong among the values.
+    /// Nobody else may use these.
     pub fn finish<T: Element>(
         &self,
         position: usize,
