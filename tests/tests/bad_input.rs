@@ -155,6 +155,9 @@ fn settings_that_make_no_sense() {
     let recipe = place.join("recipe.toml");
     std::fs::write(&recipe, "[train]\nepoch = 3\n").unwrap();
     refused(&place.finetune(&["--recipe", recipe.to_str().unwrap()]), &["recipe.toml", "epoch"]);
+    std::fs::write(&recipe, "threads = 100000\n").unwrap();
+    let wanted = ["threads in the recipe", "1024 at most"];
+    refused(&place.finetune(&["--recipe", recipe.to_str().unwrap()]), &wanted);
     assert!(!place.join("run").exists(), "a refused run must leave no folder");
 }
 

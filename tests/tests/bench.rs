@@ -104,6 +104,10 @@ fn flags_that_make_no_sense_are_refused() {
         (&["model", "resnet20_cifar", "--steps", "0"], "--steps must be at least 1"),
         (&["model", "resnet19"], "resnet19"),
         (
+            &["model", "resnet18", "--threads", "100000"],
+            "100000 threads are too many: 1024 at most",
+        ),
+        (
             &["model", "resnet18", "--peer", "pytorch", "--peers", "nowhere"],
             "train_speed.py is not there",
         ),

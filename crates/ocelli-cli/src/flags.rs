@@ -165,11 +165,24 @@ impl PrecisionFlags {
     }
 }
 
+/// Reads a number of threads; 0 takes all processors.
+pub fn threads(text: &str) -> Result<usize, String> {
+    let count = text.parse().map_err(|_| "not a number of threads".to_string())?;
+    bounded(count).map_err(|error| error.to_string())
+}
+
+/// More threads than any machine has processors would only take its memory.
+pub fn bounded(threads: usize) -> anyhow::Result<usize> {
+    const MOST: usize = 1024;
+    anyhow::ensure!(threads <= MOST, "{threads} threads are too many: {MOST} at most");
+    Ok(threads)
+}
+
 /// Threads and batches.
 #[derive(Args, Clone, Debug, Default)]
 pub struct MachineFlags {
     /// Threads that load and compute [default: all processors]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = threads)]
     pub threads: Option<usize>,
     /// Images in a batch
     #[arg(long, value_name = "N")]

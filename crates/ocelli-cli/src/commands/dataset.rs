@@ -33,7 +33,7 @@ enum Action {
         /// Folder of photos, or `solids`
         path: PathBuf,
         /// Threads that decode [default: all processors]
-        #[arg(long, value_name = "N")]
+        #[arg(long, value_name = "N", value_parser = crate::flags::threads)]
         threads: Option<usize>,
         /// Print JSON
         #[arg(long)]
@@ -97,8 +97,8 @@ fn list() -> anyhow::Result<()> {
 
 fn inspect(path: &Path, threads: Option<usize>, json: bool) -> anyhow::Result<()> {
     let splits = find_splits(dataset_folder(path)?, &FolderOptions::default())?;
-    let threads =
-        threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get()));
+    let all = || std::thread::available_parallelism().map_or(1, |n| n.get());
+    let threads = threads.filter(|&count| count > 0).unwrap_or_else(all);
     let inspection = inspect_parts(&splits.parts(), threads);
     if json {
         output::line(serde_json::to_string_pretty(&inspection)?)

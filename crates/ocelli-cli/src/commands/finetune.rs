@@ -8,7 +8,7 @@ use ocelli::recipe::Keep;
 use ocelli::train::{OptimizerConfig, Schedule, Scope};
 use ocelli::{Finished, Preset, Recipe};
 
-use crate::flags::{MachineFlags, NetworkFlags, PrecisionFlags, PreprocessFlags};
+use crate::flags::{MachineFlags, NetworkFlags, PrecisionFlags, PreprocessFlags, bounded};
 use crate::progress::Progress;
 use crate::{output, signals};
 
@@ -217,13 +217,16 @@ impl RunFlags {
         check: impl Fn(&Recipe) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         signals::listen()?;
-        self.machine.start();
         let mut progress = Progress::new();
         let finished = match &self.resume {
-            Some(folder) => ocelli::resume(folder, &mut progress)?,
+            Some(folder) => {
+                self.machine.start();
+                ocelli::resume(folder, &mut progress)?
+            }
             None => {
                 let recipe = self.recipe(base)?;
                 check(&recipe)?;
+                ocelli::set_threads(bounded(recipe.threads).context("threads in the recipe")?);
                 ocelli::finetune(&recipe, &mut progress)?
             }
         };

@@ -30,7 +30,7 @@ pub struct Predict {
     #[command(flatten)]
     precision: PrecisionFlags,
     /// Threads that compute [default: all processors]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = crate::flags::threads)]
     threads: Option<usize>,
 }
 

@@ -28,7 +28,7 @@ pub struct LoadBench {
     #[arg(long, default_value_t = 10, value_name = "N")]
     steps: usize,
     /// Threads that load [default: all processors]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = crate::flags::threads)]
     threads: Option<usize>,
     /// Print a JSON object
     #[arg(long)]

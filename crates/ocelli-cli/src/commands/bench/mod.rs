@@ -72,7 +72,7 @@ struct Subject {
     #[arg(long, value_name = "PIXELS")]
     image_size: Option<usize>,
     /// Threads that compute [default: all processors]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = crate::flags::threads)]
     threads: Option<usize>,
 }
 
