@@ -155,7 +155,7 @@ fn settings_that_make_no_sense() {
     let recipe = place.join("recipe.toml");
     std::fs::write(&recipe, "[train]\nepoch = 3\n").unwrap();
     refused(&place.finetune(&["--recipe", recipe.to_str().unwrap()]), &["recipe.toml", "epoch"]);
-    std::fs::write(&recipe, "threads = 100000\n").unwrap();
+    std::fs::write(&recipe, "threads = 100000\n[model]\nweights = \"bundled\"\n").unwrap();
     let wanted = ["threads in the recipe", "1024 at most"];
     refused(&place.finetune(&["--recipe", recipe.to_str().unwrap()]), &wanted);
     assert!(!place.join("run").exists(), "a refused run must leave no folder");
@@ -174,6 +174,13 @@ fn folders_that_cannot_be_written() {
         &run(PROGRAM, &["finetune", "--resume", data.to_str().unwrap()]),
         &["no run folder", "recipe.toml"],
     );
+    // A run goes on with its own settings.
+    let folder = place.join("run");
+    for flags in [&["--epochs", "8"][..], &["--bf16"], &["--balanced"], &["--model", "resnet18"]] {
+        let resume = ["finetune", "--resume", folder.to_str().unwrap()];
+        let ran = run(PROGRAM, &[&resume[..], flags].concat());
+        refused(&ran, &["cannot be used with", flags[0]]);
+    }
     assert_eq!(std::fs::read(place.join("run/model/model.safetensors")).unwrap(), before);
 }
 
@@ -189,11 +196,15 @@ fn photos_that_cannot_be_predicted() {
     );
     refused(&answer, &["nowhere.jpg", "1 of 2"]);
     assert!(answer.out.contains('%'), "the other photo must be answered: {}", answer.out);
-    let folder = place.join("data/train/cube");
-    refused(
-        &run(PROGRAM, &["predict", model.to_str().unwrap(), folder.to_str().unwrap()]),
-        &["a folder", "*.jpg", "1 of 1"],
-    );
+    // A folder stands for its photos.
+    let (cubes, none) = (place.join("data/train/cube"), place.join("none"));
+    std::fs::create_dir(&none).unwrap();
+    let answer = run(PROGRAM, &["predict", model.to_str().unwrap(), cubes.to_str().unwrap()]);
+    assert!(answer.ok, "{}", answer.err);
+    let photos = std::fs::read_dir(&cubes).unwrap().count();
+    assert_eq!(answer.out.matches("cube/").count(), photos, "{}", answer.out);
+    let answer = run(PROGRAM, &["predict", model.to_str().unwrap(), none.to_str().unwrap()]);
+    refused(&answer, &["none has no photos"]);
     let data = place.join("data").to_str().unwrap().to_string();
     refused(&run(PROGRAM, &["evaluate", &data]), &["--weights"]);
     refused(

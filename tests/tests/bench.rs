@@ -112,6 +112,7 @@ fn flags_that_make_no_sense_are_refused() {
             "train_speed.py is not there",
         ),
         (&["kernels", "resnet18", "--seconds", "-1"], "--seconds must not be negative"),
+        (&["kernels", "resnet20_cifar", "--layer", "no-such"], "resnet20_cifar has no such layer"),
         (&["load", "--data", "nowhere"], "nowhere"),
     ] {
         let Ran { ok, err, .. } = bench(arguments);

@@ -26,4 +26,4 @@ pub use order::Order;
 pub use split::{Fractions, Parts, split};
 pub use splits::{SplitFolders, Splits, find_splits};
 pub use subset::Subset;
-pub use walk::Ignored;
+pub use walk::{Ignored, find_images};

@@ -67,14 +67,26 @@ pub(crate) fn list(folder: &Path) -> Result<Listing, DataError> {
     Ok(found)
 }
 
-/// All images in a folder and the folders below it. Like torchvision, folder by folder in the byte
-/// order of their paths, and within each by name. A folder reached twice through links is read once,
-/// and `root` not at all, so a loop of links ends.
+/// All images in a folder and the folders below it, folder by folder in the byte order of their paths, and within each
+/// by name.
+///
+/// # Errors
+/// Where a folder cannot be read.
+pub fn find_images(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
+    Ok(below(folder, HashSet::new())?.0)
+}
+
+/// The same without `root`, as torchvision finds them.
 pub(crate) fn images_below(
     folder: &Path,
     root: &Path,
 ) -> Result<(Vec<PathBuf>, Ignored), DataError> {
-    let mut seen: HashSet<PathBuf> = HashSet::from([canonical(root)?]);
+    below(folder, HashSet::from([canonical(root)?]))
+}
+
+/// All images in folders that were not seen before: one that is reached twice through links is read once, so a loop of
+/// links ends.
+fn below(folder: &Path, mut seen: HashSet<PathBuf>) -> Result<(Vec<PathBuf>, Ignored), DataError> {
     let mut pending = vec![folder.to_path_buf()];
     let mut listings = Vec::new();
     let mut ignored = Ignored::default();

@@ -12,7 +12,7 @@ use crate::TrainError;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Schedule {
     /// Steps over which the rate rises linearly; step `t` of `w` has `(t + 1) / w` of it (Goyal et al. 2017,
-    /// arXiv:1706.02677).
+    /// arXiv:1706.02677). At most half of the run, so that a short one reaches its rate, too.
     #[serde(default)]
     pub warmup_steps: u64,
     /// What comes then.
@@ -118,8 +118,9 @@ impl Schedule {
     /// `base` is the highest rate, `step` counts optimizer steps from 0, `total_steps` is how many the whole
     /// run takes and `steps_per_epoch` how many an epoch does. Steps after the end have the last one's rate.
     pub fn rate(&self, base: f64, step: u64, total_steps: u64, steps_per_epoch: u64) -> f64 {
-        if step < self.warmup_steps {
-            return base * (step + 1) as f64 / self.warmup_steps as f64;
+        let warmup = self.warmup_steps.min(total_steps / 2);
+        if step < warmup {
+            return base * (step + 1) as f64 / warmup as f64;
         }
         let step = step.min(total_steps.saturating_sub(1));
         match self.curve {
@@ -129,8 +130,8 @@ impl Schedule {
                 base * gamma.powi(i32::try_from(falls).unwrap_or(i32::MAX))
             }
             Curve::Cosine { min_rate } => {
-                let position = step.saturating_sub(self.warmup_steps) as f64;
-                let length = total_steps.saturating_sub(self.warmup_steps).max(1) as f64;
+                let position = step.saturating_sub(warmup) as f64;
+                let length = total_steps.saturating_sub(warmup).max(1) as f64;
                 half_cosine(base, min_rate, position / length)
             }
             Curve::OneCycle { pct_start, div_factor, final_div_factor } => {
@@ -228,6 +229,14 @@ mod tests {
         let schedule = Schedule { warmup_steps: 4, curve };
         let rates: Vec<f64> = (0..12).map(|step| schedule.rate(8.0, step, 12, 3)).collect();
         assert_eq!(rates, [2., 4., 6., 8., 8., 8., 4., 4., 4., 4., 4., 4.]);
+    }
+
+    #[test]
+    fn a_short_run_reaches_its_rate() {
+        let schedule = Schedule { warmup_steps: 50, ..Schedule::cosine() };
+        let rates: Vec<f64> = (0..8).map(|step| schedule.rate(8.0, step, 8, 4)).collect();
+        assert_eq!(rates[..5], [2., 4., 6., 8., 8.]);
+        assert!(rates[7] < 2.0, "{rates:?}");
     }
 
     #[test]

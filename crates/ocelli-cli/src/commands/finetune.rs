@@ -46,8 +46,15 @@ struct RunFlags {
     /// Settings from a TOML file; flags override them
     #[arg(long, value_name = "FILE")]
     recipe: Option<PathBuf>,
-    /// Continue the run in this folder
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["path", "recipe", "out"])]
+    /// Continue the run in this folder, with the settings that it has
+    #[arg(
+        long,
+        value_name = "RUN",
+        conflicts_with_all = [
+            "path", "recipe", "out", "batch_size", "NetworkFlags", "PreprocessFlags", "TrainingFlags",
+            "PrecisionFlags", "DataFlags",
+        ]
+    )]
     resume: Option<PathBuf>,
     /// Run folder [default: runs/DATA-1, or the next free number]
     #[arg(long, value_name = "FOLDER")]
@@ -60,6 +67,8 @@ struct RunFlags {
     machine: MachineFlags,
     #[command(flatten)]
     training: TrainingFlags,
+    #[command(flatten)]
+    precision: PrecisionFlags,
     #[command(flatten)]
     data: DataFlags,
 }
@@ -87,7 +96,7 @@ struct TrainingFlags {
     /// How the rate moves
     #[arg(long)]
     schedule: Option<ScheduleName>,
-    /// Steps over which the rate rises from zero
+    /// Steps over which the rate rises from zero, at most half of the run
     #[arg(long, value_name = "STEPS")]
     warmup_steps: Option<u64>,
     /// Share of the target that is spread over all classes
@@ -99,8 +108,6 @@ struct TrainingFlags {
     /// Which weights become the model
     #[arg(long)]
     keep: Option<KeepName>,
-    #[command(flatten)]
-    precision: PrecisionFlags,
     /// Seed of everything random
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -225,8 +232,8 @@ impl RunFlags {
             }
             None => {
                 let recipe = self.recipe(base)?;
-                check(&recipe)?;
                 ocelli::set_threads(bounded(recipe.threads).context("threads in the recipe")?);
+                check(&recipe)?;
                 ocelli::finetune(&recipe, &mut progress)?
             }
         };
@@ -250,6 +257,7 @@ impl RunFlags {
         self.preprocess.apply(&mut recipe.preprocess);
         recipe.threads = self.machine.threads.unwrap_or(recipe.threads);
         recipe.data.batch_size = self.machine.batch_size.unwrap_or(recipe.data.batch_size);
+        recipe.train.precision = self.precision.get().unwrap_or(recipe.train.precision);
         self.training.apply(&mut recipe)?;
         self.data.apply(&mut recipe);
         Ok(recipe)
@@ -265,7 +273,6 @@ impl TrainingFlags {
         train.scope = self.scope.unwrap_or(train.scope);
         train.label_smoothing = self.label_smoothing.unwrap_or(train.label_smoothing);
         train.clip_norm = self.clip_norm.or(train.clip_norm);
-        train.precision = self.precision.get().unwrap_or(train.precision);
         recipe.seed = self.seed.unwrap_or(recipe.seed);
         match self.optimizer {
             Some(OptimizerName::Sgd) => train.optimizer = OptimizerConfig::sgd(),

@@ -4,7 +4,8 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use ocelli::infer::Prediction;
+use ocelli::data::find_images;
+use ocelli::infer::{Prediction, Predictor};
 
 use crate::flags::PrecisionFlags;
 use crate::output;
@@ -13,12 +14,13 @@ use crate::output;
 #[derive(Args)]
 #[command(after_help = "Examples:
   ocelli predict runs/photos-1/model photo.jpg other.png
+  ocelli predict runs/photos-1/model holiday            all photos in a folder and below it
   ocelli predict runs/photos-1/model --json photo.jpg
   ocelli predict hf-hub:timm/resnet18.a1_in1k photo.jpg")]
 pub struct Predict {
     /// Model folder, as `finetune` leaves it in `model/` of its run folder, or hf-hub:OWNER/NAME
     model: String,
-    /// Photos
+    /// Photos, or folders of photos
     #[arg(required = true)]
     photos: Vec<PathBuf>,
     /// Classes to name for each photo
@@ -40,9 +42,10 @@ impl Predict {
         ocelli::set_threads(self.threads.unwrap_or(0));
         let precision = self.precision.get().unwrap_or_default();
         let predictor = ocelli::open_model(&self.model)?.into_predictor_in(precision)?;
+        let photos = self.photos()?;
         let mut failed = 0;
-        for photo in &self.photos {
-            match read(photo).and_then(|bytes| Ok(predictor.predict(&bytes, self.top.get())?)) {
+        for photo in &photos {
+            match answer(&predictor, photo, self.top.get()) {
                 Ok(predictions) if self.json => {
                     let answer = serde_json::json!({ "photo": photo.to_string_lossy(), "predictions": predictions });
                     output::line(answer)?;
@@ -54,18 +57,33 @@ impl Predict {
                 }
             }
         }
-        anyhow::ensure!(failed == 0, "{failed} of {} photos could not be read", self.photos.len());
+        anyhow::ensure!(failed == 0, "{failed} of {} photos have no answer", photos.len());
         Ok(())
+    }
+
+    /// The photos named, and those in the folders named.
+    fn photos(&self) -> anyhow::Result<Vec<PathBuf>> {
+        let mut all = Vec::new();
+        for photo in &self.photos {
+            if !photo.is_dir() {
+                all.push(photo.clone());
+                continue;
+            }
+            let found = find_images(photo)?;
+            anyhow::ensure!(!found.is_empty(), "{} has no photos", photo.display());
+            all.extend(found);
+        }
+        Ok(all)
     }
 }
 
-fn read(photo: &Path) -> anyhow::Result<Vec<u8>> {
+fn answer(predictor: &Predictor, photo: &Path, top: usize) -> anyhow::Result<Vec<Prediction>> {
+    let predictions = predictor.predict(&std::fs::read(photo)?, top)?;
     anyhow::ensure!(
-        !photo.is_dir(),
-        "a folder; name its photos: {}",
-        photo.join("*.jpg").display()
+        predictions.iter().all(|prediction| prediction.probability.is_finite()),
+        "the network's answer is not a number: its training diverged"
     );
-    Ok(std::fs::read(photo)?)
+    Ok(predictions)
 }
 
 fn print_table(photo: &Path, predictions: &[Prediction]) -> anyhow::Result<()> {

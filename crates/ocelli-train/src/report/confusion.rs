@@ -21,7 +21,7 @@ pub(super) fn section(report: &Report) -> String {
     let large = matrix.classes() > READABLE;
     let mut out = "<section id=\"confusion\"><h2>Confusion matrix</h2>".to_string();
     let pairs = strongest(matrix);
-    if pairs.is_empty() {
+    if pairs.is_empty() && matrix.unpredicted() == 0 {
         out += "<p class=\"note\">No image was taken for another class.</p>";
     } else if large {
         out += &list(&pairs, matrix, &name);

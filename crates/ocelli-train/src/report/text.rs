@@ -40,6 +40,12 @@ pub(super) fn table(classes: &[String], judged: &Judgement) -> String {
     if summary.classes.len() > 5 {
         out += &format!(", top-5 {:.2} %", 100.0 * summary.top5);
     }
+    if summary.invalid > 0 {
+        out += &format!(
+            "\nno answer for {} of them: the network's output is not a number. Training diverged; try a lower rate",
+            count(summary.invalid)
+        );
+    }
     out
 }
 

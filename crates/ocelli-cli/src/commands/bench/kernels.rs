@@ -23,7 +23,7 @@ use crate::tables::table;
 /// The kernels under a network, shape by shape: time, rate and share of the machine's peak
 ///
 /// Convolutions in GF/s, a multiplication and an addition each one; Winograd's do fewer than they count, so
-/// their share may exceed 100 %. Norms and pools in GB/s of what they must read and write, beside copying.
+/// their share may exceed 100 %, as that of what stays in a cache may. A layer stands for all of its shape. Norms and pools in GB/s of what they must read and write, beside copying.
 /// With --bf16, products of bf16 stand beside what the CPU reaches with them in the first-level cache. What a step sums
 /// up of results for its norms is left out.
 #[derive(Args)]
@@ -87,12 +87,14 @@ impl KernelBench {
             mixed_operations: peak::mixed_operations(),
             copying: peak::copying(),
         };
+        let amx = precision == Precision::Mixed && isa::amx();
         output::line(format_args!(
-            "{}, batch {}, {:?}: peaks measured {:.0} GF/s and {:.1} GB/s",
+            "{}, batch {}, {:?}{}: peaks measured {:.0} GF/s and {:.1} GB/s",
             self.subject.name,
             self.subject.batch_size,
             isa::current(),
-            1e-9 * setting.peak(precision == Precision::Mixed && isa::amx()),
+            if amx { " with AMX" } else { "" },
+            1e-9 * setting.peak(amx),
             1e-9 * setting.copying,
         ))?;
         let mut rows = Vec::new();
@@ -100,6 +102,9 @@ impl KernelBench {
             if self.layer.as_ref().is_none_or(|text| work.layer.contains(text)) {
                 rows.extend(work.measure(&setting)?);
             }
+        }
+        if let (Some(text), true) = (&self.layer, rows.is_empty()) {
+            anyhow::bail!("--layer {text}: {} has no such layer", self.subject.name);
         }
         let headings = ["layer", "times", "shape", "path", "pass", "ms", "rate", "share"];
         output::line(table(&headings, &rows))
