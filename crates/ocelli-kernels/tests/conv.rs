@@ -4,26 +4,12 @@
 
 mod definition;
 
-use definition::{Data, Passes, run, wrong};
+use definition::{BASE, Data, Passes, run, wrong};
 use ocelli_kernels::testing::{self, conv_backward_input, conv_forward, gradient_error, widen};
 use ocelli_kernels::{
     Algorithm, Conv, ConvShape, Epilogue, Form, Padding, Scratch, ShapeError, sum_rows,
 };
 use proptest::prelude::*;
-
-/// A small image of nothing special, to vary.
-const BASE: ConvShape = ConvShape {
-    batch: 2,
-    height: 6,
-    width: 9,
-    in_channels: 4,
-    out_channels: 5,
-    kernel: [3, 2],
-    stride: [1, 1],
-    padding: Padding { top: 1, bottom: 0, left: 0, right: 2 },
-    dilation: [1, 1],
-    groups: 1,
-};
 
 #[track_caller]
 fn check(shape: ConvShape) {

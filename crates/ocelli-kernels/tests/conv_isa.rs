@@ -4,22 +4,19 @@
 
 mod definition;
 
-use definition::{Data, Passes, run, wrong};
+use definition::{BASE, Data, Passes, run, wrong};
 use ocelli_kernels::isa::{Isa, limit};
 use ocelli_kernels::testing::{relative_error, widen};
 use ocelli_kernels::{Algorithm, Conv, ConvShape, Padding, Scratch};
 
 const SHAPE: ConvShape = ConvShape {
-    batch: 2,
     height: 9,
     width: 11,
     in_channels: 45,
     out_channels: 37,
     kernel: [3, 3],
-    stride: [1, 1],
     padding: Padding::symmetric(1, 1),
-    dilation: [1, 1],
-    groups: 1,
+    ..BASE
 };
 
 /// That products of bf16 are the same but for the order of their sums, whoever computes them.

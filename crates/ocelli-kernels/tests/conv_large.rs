@@ -4,7 +4,7 @@
 
 mod definition;
 
-use definition::{Data, run, wrong};
+use definition::{BASE, Data, run, wrong};
 use ocelli_kernels::{Algorithm, Bf16, Conv, ConvShape, Epilogue, Form, Padding, Scratch};
 
 const POINTWISE: ConvShape = ConvShape {
@@ -14,10 +14,8 @@ const POINTWISE: ConvShape = ConvShape {
     in_channels: 8,
     out_channels: 112,
     kernel: [1, 1],
-    stride: [1, 1],
     padding: Padding { top: 0, bottom: 0, left: 0, right: 0 },
-    dilation: [1, 1],
-    groups: 1,
+    ..BASE
 };
 
 #[test]

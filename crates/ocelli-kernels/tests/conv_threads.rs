@@ -4,29 +4,17 @@
 
 mod definition;
 
-use definition::{Data, run, wrong};
+use definition::{BASE, Data, run, wrong};
 use ocelli_kernels::testing::with_threads;
 use ocelli_kernels::{Algorithm, Bf16, Conv, ConvShape, Epilogue, Floats, Form, Padding, Scratch};
-
-/// A small image of nothing special, to vary.
-const BASE: ConvShape = ConvShape {
-    batch: 2,
-    height: 6,
-    width: 9,
-    in_channels: 4,
-    out_channels: 5,
-    kernel: [3, 2],
-    stride: [1, 1],
-    padding: Padding { top: 1, bottom: 0, left: 0, right: 2 },
-    dilation: [1, 1],
-    groups: 1,
-};
 
 #[test]
 fn the_number_of_threads_changes_no_bit() {
     let dense =
         ConvShape { batch: 5, height: 20, width: 19, in_channels: 24, out_channels: 40, ..BASE };
     let small = ConvShape { batch: 1, height: 7, width: 6, kernel: [3, 3], ..BASE };
+    let depthwise =
+        ConvShape { height: 40, width: 33, in_channels: 48, out_channels: 48, groups: 48, ..BASE };
     let shapes = [
         dense,
         ConvShape { kernel: [3, 3], ..dense },
@@ -38,24 +26,12 @@ fn the_number_of_threads_changes_no_bit() {
         ConvShape { groups: 24, out_channels: 24, kernel: [3, 3], ..dense },
         ConvShape { groups: 24, out_channels: 24, kernel: [3, 3], stride: [2, 2], ..dense },
         ConvShape {
-            height: 40,
-            width: 33,
-            groups: 48,
-            in_channels: 48,
-            out_channels: 48,
             kernel: [5, 5],
             stride: [2, 2],
-            ..BASE
+            padding: Padding::symmetric(2, 2),
+            ..depthwise
         },
-        ConvShape {
-            height: 40,
-            width: 33,
-            groups: 48,
-            in_channels: 48,
-            out_channels: 48,
-            kernel: [9, 9],
-            ..BASE
-        },
+        ConvShape { kernel: [9, 9], padding: Padding::symmetric(4, 4), ..depthwise },
         // Fewer blocks than threads, which share the weights then; also of two images.
         ConvShape { batch: 2, in_channels: 200, out_channels: 230, ..small },
         ConvShape { in_channels: 200, out_channels: 230, ..small },

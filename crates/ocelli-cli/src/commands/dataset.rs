@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use ocelli::data::solids::{SolidsConfig, generate};
-use ocelli::data::{FolderOptions, catalogue, find_splits, inspect_parts};
+use ocelli::data::{FolderOptions, LoaderConfig, catalogue, find_splits, inspect_parts};
 use ocelli::dataset_folder;
 
 use crate::output;
@@ -97,8 +97,8 @@ fn list() -> anyhow::Result<()> {
 
 fn inspect(path: &Path, threads: Option<usize>, json: bool) -> anyhow::Result<()> {
     let splits = find_splits(dataset_folder(path)?, &FolderOptions::default())?;
-    let all = || std::thread::available_parallelism().map_or(1, |n| n.get());
-    let threads = threads.filter(|&count| count > 0).unwrap_or_else(all);
+    let threads =
+        threads.filter(|&count| count > 0).unwrap_or_else(|| LoaderConfig::default().threads);
     let inspection = inspect_parts(&splits.parts(), threads);
     if json {
         output::line(serde_json::to_string_pretty(&inspection)?)

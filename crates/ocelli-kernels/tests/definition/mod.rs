@@ -8,7 +8,21 @@ use ocelli_kernels::testing::{
     conv_backward_input, conv_backward_weight, conv_forward, fill, relative_error, widen,
 };
 use ocelli_kernels::{
-    Algorithm, Bf16, Conv, ConvShape, Epilogue, Form, Packed, Scratch, Source, isa,
+    Algorithm, Bf16, Conv, ConvShape, Epilogue, Form, Packed, Padding, Scratch, Source, isa,
+};
+
+/// A small image of nothing special, to vary.
+pub const BASE: ConvShape = ConvShape {
+    batch: 2,
+    height: 6,
+    width: 9,
+    in_channels: 4,
+    out_channels: 5,
+    kernel: [3, 2],
+    stride: [1, 1],
+    padding: Padding { top: 1, bottom: 0, left: 0, right: 2 },
+    dilation: [1, 1],
+    groups: 1,
 };
 
 /// All results of one convolution.

@@ -23,9 +23,9 @@ use crate::tables::table;
 /// The kernels under a network, shape by shape: time, rate and share of the machine's peak
 ///
 /// Convolutions in GF/s, a multiplication and an addition each one; Winograd's do fewer than they count, so
-/// their share may exceed 100 %, as that of what stays in a cache may. A layer stands for all of its shape. Norms and pools in GB/s of what they must read and write, beside copying.
-/// With --bf16, products of bf16 stand beside what the CPU reaches with them in the first-level cache. What a step sums
-/// up of results for its norms is left out.
+/// their share may exceed 100 %, as that of what stays in a cache may. Norms and pools in GB/s of what they must
+/// read and write, beside copying. A layer stands for all of its shape. With --bf16, products of bf16 stand beside
+/// what the CPU reaches with them in the first-level cache. What a step sums up of results for its norms is left out.
 #[derive(Args)]
 pub struct KernelBench {
     #[command(flatten)]
@@ -60,7 +60,7 @@ enum Kind {
 struct Setting {
     precision: Precision,
     budget: Duration,
-    /// Operations a second of all threads, in f32 and with operands in bf16.
+    /// Operations a second of all threads, in f32 and by what mixed precision has for products.
     operations: f64,
     mixed_operations: f64,
     /// Bytes a second.
@@ -68,10 +68,9 @@ struct Setting {
 }
 
 /// Values of a feature map, f32 or bf16.
-struct Map {
-    memory: Vec<f32>,
-    len: usize,
-    narrow: bool,
+enum Map {
+    F32(Vec<f32>),
+    Bf16(Vec<Bf16>),
 }
 
 impl KernelBench {
@@ -80,21 +79,22 @@ impl KernelBench {
         let (model, size) = self.subject.create()?;
         let graph = recorded(&model, size)?;
         let precision = self.precision.get().unwrap_or_default();
+        let amx = precision == Precision::Mixed && isa::amx();
+        let operations = peak::operations();
         let setting = Setting {
             precision,
             budget: Duration::from_secs_f64(self.seconds),
-            operations: peak::operations(),
-            mixed_operations: peak::mixed_operations(),
+            operations,
+            mixed_operations: if amx { peak::mixed_operations() } else { operations },
             copying: peak::copying(),
         };
-        let amx = precision == Precision::Mixed && isa::amx();
         output::line(format_args!(
             "{}, batch {}, {:?}{}: peaks measured {:.0} GF/s and {:.1} GB/s",
             self.subject.name,
             self.subject.batch_size,
             isa::current(),
             if amx { " with AMX" } else { "" },
-            1e-9 * setting.peak(amx),
+            1e-9 * setting.mixed_operations,
             1e-9 * setting.copying,
         ))?;
         let mut rows = Vec::new();
@@ -145,43 +145,35 @@ fn kind(graph: &Graph, node: &Node, batch: usize) -> Option<Kind> {
 }
 
 impl Setting {
-    /// Operations a second, with operands in bf16 or f32.
-    fn peak(&self, mixed: bool) -> f64 {
-        if mixed { self.mixed_operations } else { self.operations }
-    }
-
     /// Images of so many rows and columns as the precision has them, filled by a seed.
     fn map(&self, [height, width]: [usize; 2], len: usize, seed: u64) -> Map {
-        let wide = Map::wide(len, seed);
-        if !self.precision.narrows(height, width) {
-            return wide;
+        let values = fill(len, seed);
+        match self.precision.narrows(height, width) {
+            true => Map::Bf16(values.into_iter().map(Bf16::new).collect()),
+            false => Map::F32(values),
         }
-        let mut map = Map { memory: vec![0.0; len.div_ceil(2)], len, narrow: true };
-        wide.read().copy_to(map.write());
-        map
     }
 }
 
 impl Map {
-    fn wide(len: usize, seed: u64) -> Self {
-        Self { memory: fill(len, seed), len, narrow: false }
-    }
-
     fn bytes(&self) -> usize {
-        self.len * if self.narrow { size_of::<Bf16>() } else { size_of::<f32>() }
+        match self {
+            Self::F32(values) => size_of_val(&values[..]),
+            Self::Bf16(values) => size_of_val(&values[..]),
+        }
     }
 
     fn read(&self) -> Floats<'_> {
-        match self.narrow {
-            true => Floats::Bf16(&Bf16::slice(&self.memory)[..self.len]),
-            false => Floats::F32(&self.memory),
+        match self {
+            Self::F32(values) => values.into(),
+            Self::Bf16(values) => values.into(),
         }
     }
 
     fn write(&mut self) -> FloatsMut<'_> {
-        match self.narrow {
-            true => FloatsMut::Bf16(&mut Bf16::slice_mut(&mut self.memory)[..self.len]),
-            false => FloatsMut::F32(&mut self.memory),
+        match self {
+            Self::F32(values) => values.into(),
+            Self::Bf16(values) => values.into(),
         }
     }
 }
@@ -204,7 +196,7 @@ impl Work {
         let size = [shape.height, shape.width];
         let image = |seed| setting.map(size, shape.x_len(), seed);
         let result = |seed| setting.map(shape.output(), shape.y_len(), seed);
-        let x = if first { Map::wide(shape.x_len(), 1) } else { image(1) };
+        let x = if first { Map::F32(fill(shape.x_len(), 1)) } else { image(1) };
         let (w, dy) = (fill(shape.w_len(), 2), result(3));
         let (mut y, mut dx) = (result(0), image(0));
         let mut dw = vec![0.0; w.len()];
@@ -230,7 +222,7 @@ impl Work {
             kernel[0], kernel[1], stride[0]
         );
         let mixed = plan.algorithm() == Algorithm::Mixed;
-        let peak = setting.peak(mixed);
+        let peak = if mixed { setting.mixed_operations } else { setting.operations };
         let rate = |time: Duration| (operations / time.as_secs_f64(), peak, "GF/s");
         let mut rows = self.rows(&text, &path, &passes, rate);
         let packed = if mixed { size_of::<Bf16>() } else { size_of::<f32>() };
@@ -267,7 +259,7 @@ impl Work {
         let (budget, size) = (setting.budget, [shape.height, shape.width]);
         let [x, mut dx] = [1, 0].map(|seed| setting.map(size, shape.x_len(), seed));
         let [dy, mut y] = [2, 0].map(|seed| setting.map(shape.output(), shape.y_len(), seed));
-        let mut taps = vec![0; dy.len];
+        let mut taps = vec![0; shape.y_len()];
         let forward =
             time(budget, || pool::max_forward(shape, x.read(), y.write(), Some(&mut taps)));
         let backward = time(budget, || {
