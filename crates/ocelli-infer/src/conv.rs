@@ -57,7 +57,7 @@ impl Filters {
 }
 
 /// A convolution that is ready to run.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct PackedConv {
     /// For one image.
     pub shape: ConvShape,

@@ -10,6 +10,7 @@ mod lanes;
 pub mod layout;
 pub mod loss;
 mod math;
+pub mod memory;
 pub mod norm;
 mod output;
 mod padding;

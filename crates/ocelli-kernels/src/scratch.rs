@@ -1,7 +1,8 @@
 //! Working memory that outlives a call.
 //!
-//! A fresh allocation of tens of megabytes costs a page fault per 4 KiB, often more than the arithmetic
-//! done in it. So kernels work in a buffer that the caller keeps.
+//! What a kernel works in should still be in the cache when the next one begins, so the caller keeps it.
+
+use crate::memory::Region;
 
 /// Elements of a 64-byte cache line.
 const LINE: usize = 16;
@@ -11,11 +12,11 @@ const LINE: usize = 16;
 /// It grows to the largest demand and stays there; nothing in it survives from one call to the next.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    buffer: Vec<f32>,
+    buffer: Option<Region>,
     /// Sums of blocks, lent by [`sums`](Self::sums).
     sums: Vec<f64>,
     /// What is lent by [`lend`](Self::lend).
-    spare: Vec<Vec<f32>>,
+    spare: Vec<Region>,
     /// Whether convolutions keep to the calling thread.
     alone: bool,
 }
@@ -28,13 +29,9 @@ impl Scratch {
 
     /// `len` elements with unspecified contents, aligned to 64 bytes.
     pub fn take(&mut self, len: usize) -> &mut [f32] {
-        if self.buffer.len() < len + LINE {
-            // Freed first, so that old and new never stand side by side.
-            self.buffer = Vec::new();
-            self.buffer = vec![0.0; len + LINE];
-        }
-        let start = self.buffer.as_ptr().align_offset(LINE * size_of::<f32>());
-        &mut self.buffer[start..start + len]
+        // Given back first, so that old and new never stand side by side.
+        self.buffer.take_if(|buffer| buffer.len() < len);
+        &mut self.buffer.get_or_insert_with(|| Region::lasting(len))[..len]
     }
 
     /// Whether convolutions that work in it keep to the calling thread, for whoever has work of that kind for every
@@ -80,21 +77,20 @@ impl Scratch {
 
     /// At least so many values with unspecified contents beside the other memory, to be given
     /// [back](Self::give_back).
-    pub(crate) fn lend(&mut self, len: usize) -> Vec<f32> {
-        let values = self.spare.pop().unwrap_or_default();
-        if values.len() < len { vec![0.0; len] } else { values }
+    pub(crate) fn lend(&mut self, len: usize) -> Region {
+        let spare = self.spare.pop().filter(|spare| spare.len() >= len);
+        spare.unwrap_or_else(|| Region::lasting(len))
     }
 
     /// Takes back what [`lend`](Self::lend) lent.
-    pub(crate) fn give_back(&mut self, values: Vec<f32>) {
+    pub(crate) fn give_back(&mut self, values: Region) {
         self.spare.push(values);
     }
 
     /// Bytes held at present.
     pub fn bytes(&self) -> usize {
-        let spare: usize = self.spare.iter().map(Vec::capacity).sum();
-        (self.buffer.capacity() + spare) * size_of::<f32>()
-            + self.sums.capacity() * size_of::<f64>()
+        let values: usize = self.buffer.iter().chain(&self.spare).map(|region| region.len()).sum();
+        values * size_of::<f32>() + self.sums.capacity() * size_of::<f64>()
     }
 }
 

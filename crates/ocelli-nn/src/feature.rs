@@ -84,6 +84,11 @@ impl Feature {
         Self { dims: dims.to_vec(), ..self }
     }
 
+    /// Numbers that the values are, for as long as the feature is there.
+    pub(crate) fn with_written(self, numbers: Numbers) -> Self {
+        Self { written: Arc::new(numbers.into()), ..self }
+    }
+
     pub(crate) fn with_moments(self, moments: Option<Moments>) -> Self {
         Self { moments: moments.map(Arc::new), ..self }
     }

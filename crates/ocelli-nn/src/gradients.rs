@@ -45,7 +45,7 @@ impl ParamGradients {
     /// Adds to the gradient of a parameter: `write` overwrites all its values.
     pub(crate) fn add(&mut self, param: &Param, write: impl FnOnce(&mut [f32])) {
         if let Some(key) = param.tracked() {
-            let mut gradient = Buffer::new(param.len());
+            let mut gradient = Buffer::lasting(param.len());
             write(&mut gradient);
             self.add_buffer(key.id(), gradient);
         }

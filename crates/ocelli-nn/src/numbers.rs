@@ -57,6 +57,11 @@ impl Numbers {
         self.get().len()
     }
 
+    /// Memory that they take.
+    pub fn bytes(&self) -> usize {
+        self.len() * if self.is_narrow() { size_of::<Bf16>() } else { size_of::<f32>() }
+    }
+
     /// Whether they are bf16.
     pub fn is_narrow(&self) -> bool {
         matches!(self, Self::Bf16(_))

@@ -1,9 +1,9 @@
 //! What a feature or a gradient is made of: numbers in memory, or a norm that is computed by whoever reads it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use ocelli_kernels::Source;
-use ocelli_kernels::norm::{Norm, NormGradient, NormSums};
+use ocelli_kernels::norm::{Mask, Norm, NormGradient, NormSums};
 
 use crate::numbers::{Fresh, Numbers};
 
@@ -16,8 +16,35 @@ pub(crate) enum Values {
     Summed { dy: Numbers, sums: Arc<NormSums> },
     /// A norm of x.
     Normed { x: Numbers, norm: Arc<Norm> },
+    /// A norm with a residual.
+    Sum(Arc<Sum>),
     /// The gradient of a norm's input x.
     Gradient { g: Numbers, x: Numbers, gradient: Arc<NormGradient> },
+}
+
+/// A norm of x with a residual that is computed again by the first who asks for it on the way back. Until then a
+/// network keeps none of its sums.
+#[derive(Debug)]
+pub(crate) struct Sum {
+    pub x: Numbers,
+    pub norm: Arc<Norm>,
+    pub residual: Values,
+    pub written: OnceLock<Numbers>,
+}
+
+impl Sum {
+    /// The numbers, and where the activation let them through.
+    pub fn of(x: &Numbers, norm: &Norm, residual: &Numbers) -> (Numbers, Mask) {
+        let mut y = Fresh::new(x.len(), x.is_narrow());
+        let residual = residual.like(x.is_narrow());
+        let mask = norm.forward(x.get(), Some(residual.get()), y.get());
+        (y.into(), mask)
+    }
+
+    /// The numbers. A residual that is such a sum is computed again as well, and so on to the first of a stage.
+    fn numbers(&self) -> &Numbers {
+        self.written.get_or_init(|| Self::of(&self.x, &self.norm, &self.residual.written()).0)
+    }
 }
 
 impl Values {
@@ -25,6 +52,7 @@ impl Values {
         match self {
             Self::Written(values) | Self::Summed { dy: values, .. } => Source::Plain(values.get()),
             Self::Normed { x, norm } => Source::Normed { x: x.get(), norm },
+            Self::Sum(sum) => Source::Plain(sum.numbers().get()),
             Self::Gradient { g, x, gradient } => {
                 Source::Gradient { g: g.get(), x: x.get(), gradient }
             }
@@ -53,6 +81,7 @@ impl Values {
         match self {
             Self::Written(values) | Self::Summed { dy: values, .. } => values.len(),
             Self::Normed { x, .. } | Self::Gradient { x, .. } => x.len(),
+            Self::Sum(sum) => sum.x.len(),
         }
     }
 
@@ -61,13 +90,16 @@ impl Values {
         match self {
             Self::Written(values) | Self::Summed { dy: values, .. } => values.is_narrow(),
             Self::Normed { x, .. } | Self::Gradient { x, .. } => x.is_narrow(),
+            Self::Sum(sum) => sum.x.is_narrow(),
         }
     }
 
     /// The numbers, computed unless they stand in memory; in the width of what they are computed from.
     pub fn written(&self) -> Numbers {
-        if let Self::Written(values) | Self::Summed { dy: values, .. } = self {
-            return values.clone();
+        match self {
+            Self::Written(values) | Self::Summed { dy: values, .. } => return values.clone(),
+            Self::Sum(sum) => return sum.numbers().clone(),
+            Self::Normed { .. } | Self::Gradient { .. } => {}
         }
         let mut values = Fresh::new(self.len(), self.is_narrow());
         self.source().write(values.get());

@@ -185,7 +185,7 @@ impl Dense {
         let phases = self.pass.grids.iter().zip(&self.runs);
         for (grid, runs) in phases.filter(|(_, runs)| !runs.is_empty()) {
             for group in 0..self.groups {
-                let (part, after) = weights.split_at(self.packed_len(grid));
+                let (part, after) = weights.split_at(self.phase_len(grid));
                 weights = after;
                 let part = Part {
                     operands: Operands { weights: part, ..operands },
@@ -225,7 +225,7 @@ impl Dense {
         let (grid, runs) = (&self.pass.grids[0], &self.runs[0]);
         let start = points.start * self.pass.target[2];
         let (mut tiles, target) = (Tiles::default(), To { values: SharedMut::new(values), start });
-        let weights = operands.weights.chunks_exact(self.packed_len(grid));
+        let weights = operands.weights.chunks_exact(self.phase_len(grid));
         for (group, weights) in weights.enumerate() {
             let (bands, panels) = (0..0, 0..self.group[1].div_ceil(self.tile.columns()));
             let operands = Operands { weights, ..operands };
@@ -402,18 +402,22 @@ impl Dense {
         })
     }
 
-    /// Values of the packed weights of a phase and group.
-    fn packed_len(&self, grid: &Grid) -> usize {
+    /// Values of the packed weights.
+    pub fn packed_len(&self) -> usize {
+        let all: usize = self.pass.grids.iter().map(|grid| self.phase_len(grid)).sum();
+        all * self.groups
+    }
+
+    /// Those of a phase and group.
+    fn phase_len(&self, grid: &Grid) -> usize {
         grid.taps() * self.group[0] * self.group[1].next_multiple_of(self.tile.columns())
     }
 
     /// Weights `[O, kH, kW, I]` in the order [`run`](Self::run) reads them: per phase and group panels
-    /// [taps, source channels, columns of the tile], filled up with zeros. `packed` is empty or was packed before.
-    pub fn pack(&self, form: Form, shape: &ConvShape, w: &[f32], packed: &mut Vec<f32>) {
+    /// [taps, source channels, columns of the tile], filled up with zeros.
+    pub fn pack(&self, form: Form, shape: &ConvShape, w: &[f32], packed: &mut [f32]) {
         let [inputs, outputs] = self.group;
         let (kernel_taps, columns) = (shape.kernel[0] * shape.kernel[1], self.tile.columns());
-        let all: usize = self.pass.grids.iter().map(|grid| self.packed_len(grid)).sum();
-        packed.resize(all * self.groups, 0.0);
         let mut rows = packed.chunks_exact_mut(columns);
         for grid in &self.pass.grids {
             for g in 0..self.groups {
@@ -421,6 +425,8 @@ impl Dense {
                     let panel = start..(start + columns).min(outputs);
                     for tap in grid.kernel_taps(shape.kernel[1]) {
                         for (i, row) in (0..inputs).zip(&mut rows) {
+                            let (row, none) = row.split_at_mut(panel.len());
+                            none.fill(0.0);
                             match form {
                                 Form::Forward => {
                                     row.iter_mut().zip(panel.clone()).for_each(|(value, o)| {
@@ -428,7 +434,7 @@ impl Dense {
                                         *value = w[(o * kernel_taps + tap) * inputs + i];
                                     })
                                 }
-                                Form::BackwardInput => row[..panel.len()].copy_from_slice(
+                                Form::BackwardInput => row.copy_from_slice(
                                     &w[((g * inputs + i) * kernel_taps + tap) * outputs..]
                                         [panel.clone()],
                                 ),

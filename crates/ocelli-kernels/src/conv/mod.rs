@@ -25,6 +25,7 @@ pub use shape::ConvShape;
 pub use sums::sum_rows;
 
 use crate::isa::{self, Isa};
+use crate::memory::Region;
 use crate::{Padding, Precision, ShapeError};
 use dense::Dense;
 use depthwise::Depthwise;
@@ -43,11 +44,11 @@ pub enum Form {
 /// Weights in the order in which a plan's kernel reads them.
 ///
 /// Plans that differ in nothing but batch and image size share their packed weights, if they chose the same algorithm.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Packed {
     form: Form,
     key: Key,
-    data: Vec<f32>,
+    data: Region,
 }
 
 impl Packed {
@@ -58,7 +59,7 @@ impl Packed {
 
     /// Bytes held.
     pub fn bytes(&self) -> usize {
-        self.data.capacity() * size_of::<f32>()
+        self.data.len() * size_of::<f32>()
     }
 }
 
@@ -169,44 +170,29 @@ impl Conv {
     /// # Panics
     /// If `w` has not [`ConvShape::w_len`] elements.
     pub fn pack(&self, form: Form, w: &[f32]) -> Packed {
-        let mut packed = Packed { form, key: self.key(form), data: Vec::new() };
-        self.repack(w, &mut packed);
-        packed
-    }
-
-    /// Packs other weights in the memory of weights that this plan [accepts](Self::accepts).
-    ///
-    /// # Panics
-    /// If it does not accept them, or `w` has not [`ConvShape::w_len`] elements.
-    pub fn repack(&self, w: &[f32], packed: &mut Packed) {
-        self.check_packed(packed, packed.form);
         assert_eq!(w.len(), self.shape.w_len(), "length of w for {:?}", self.shape);
-        let Packed { form, data, .. } = packed;
-        match (&self.kernel, *form) {
-            (Kernel::Dense { forward, .. }, Form::Forward) => {
-                forward.pack(*form, &self.shape, w, data)
-            }
-            (
-                Kernel::Dense { backward, .. } | Kernel::Stem { backward, .. },
+        let data = match (&self.kernel, form) {
+            (Kernel::Dense { forward: dense, .. }, Form::Forward)
+            | (
+                Kernel::Dense { backward: dense, .. } | Kernel::Stem { backward: dense, .. },
                 Form::BackwardInput,
-            ) => backward.pack(*form, &self.shape, w, data),
-            (Kernel::Depthwise { forward, .. }, Form::Forward) => {
-                forward.pack(&self.shape, w, data)
+            ) => fresh(dense.packed_len(), |data| dense.pack(form, &self.shape, w, data)),
+            (Kernel::Depthwise { forward: depthwise, .. }, Form::Forward)
+            | (Kernel::Depthwise { backward: depthwise, .. }, Form::BackwardInput) => {
+                fresh(w.len(), |data| depthwise.pack(&self.shape, w, data))
             }
-            (Kernel::Depthwise { backward, .. }, Form::BackwardInput) => {
-                backward.pack(&self.shape, w, data)
-            }
-            (Kernel::Mixed { forward, .. }, Form::Forward) => {
-                forward.pack(*form, &self.shape, w, data)
-            }
-            (Kernel::Mixed { backward, .. }, Form::BackwardInput) => {
-                backward.pack(*form, &self.shape, w, data)
+            (Kernel::Mixed { forward: mixed, .. }, Form::Forward)
+            | (Kernel::Mixed { backward: mixed, .. }, Form::BackwardInput) => {
+                fresh(mixed.packed_len(), |data| mixed.pack(form, &self.shape, w, data))
             }
             (Kernel::Winograd { forward, .. } | Kernel::Stem { forward, .. }, Form::Forward) => {
-                forward.pack(w, data)
+                fresh(forward.packed_len(), |data| forward.pack(w, data))
             }
-            (Kernel::Winograd { backward, .. }, Form::BackwardInput) => backward.pack(w, data),
-        }
+            (Kernel::Winograd { backward, .. }, Form::BackwardInput) => {
+                fresh(backward.packed_len(), |data| backward.pack(w, data))
+            }
+        };
+        Packed { form, key: self.key(form), data }
     }
 
     /// Whether this plan reads weights packed so, perhaps by a plan for another batch or image size.
@@ -242,4 +228,15 @@ impl Conv {
         assert_eq!(w.form, form, "the form of the packed weights");
         assert!(self.accepts(w), "weights packed for {:?}, used with {:?}", w.key, self.shape);
     }
+}
+
+/// So many values, all of which `write` writes.
+fn fresh(len: usize, write: impl FnOnce(&mut [f32])) -> Region {
+    let mut data = Region::new(len);
+    if cfg!(debug_assertions) {
+        // So that a test sees what was not written.
+        data.fill(f32::NAN);
+    }
+    write(&mut data);
+    data
 }

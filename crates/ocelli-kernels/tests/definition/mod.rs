@@ -71,13 +71,13 @@ fn run_on(conv: &Conv, data: &Data, [x, dy]: [Source<'_>; 2], scratch: &mut Scra
         dw: nan(shape.w_len()),
     };
     scratch.take(1000).fill(f32::NAN);
-    let weights = packed(conv, Form::Forward, &data.w);
+    let weights = conv.pack(Form::Forward, &data.w);
     let epilogue = Epilogue::bias(Some(&data.bias));
     conv.forward(x, &weights, epilogue, &mut passes.y, scratch);
     let epilogue =
         Epilogue { residual: Some((&data.residual).into()), act: Activation::Relu6, ..epilogue };
     conv.forward(x, &weights, epilogue, &mut passes.finished, scratch);
-    conv.backward_input(dy, &packed(conv, Form::BackwardInput, &data.w), &mut passes.dx, scratch);
+    conv.backward_input(dy, &conv.pack(Form::BackwardInput, &data.w), &mut passes.dx, scratch);
     conv.backward_weight(x, dy, &mut passes.dw, scratch);
     passes
 }
@@ -107,13 +107,6 @@ fn computes_what_it_reads(conv: &Conv, data: &Data, scratch: &mut Scratch) -> bo
     });
     let stand = [&written[0], &written[1]].map(Source::from);
     run_on(conv, data, [x, dy], scratch) == run_on(conv, data, stand, scratch)
-}
-
-/// Weights packed where others were packed before.
-fn packed(conv: &Conv, form: Form, w: &[f32]) -> Packed {
-    let mut packed = conv.pack(form, &vec![f32::NAN; w.len()]);
-    conv.repack(w, &mut packed);
-    packed
 }
 
 /// Whether what is summed up while results are written is what they say when they are read, and these are the same.

@@ -11,8 +11,7 @@ use crate::tape::Gradients;
 use crate::values::Values;
 use crate::{Error, Feature, Param, Pass, Result};
 
-/// The weights of a layer, and their packed forms. Each holds for one version of the weight: a frozen one
-/// packs once, a trained one once a step.
+/// The weights of a layer; and their packed forms, kept where the weights do not change in every step.
 #[derive(Debug)]
 pub(crate) struct Filters {
     pub weight: Param,
@@ -42,28 +41,24 @@ impl Filters {
         Self { weight: weight.clone(), bias: bias.clone(), packed: packed.clone() }
     }
 
-    /// The weight packed for a plan.
-    fn packed(&self, plan: &Conv, form: Form) -> Result<Arc<Packed>> {
-        let mut forms = self.packed.lock().unwrap_or_else(PoisonError::into_inner);
+    /// The weight packed for a plan, of a pass in which it learns or does not.
+    fn packed(&self, plan: &Conv, form: Form, learns: bool) -> Result<Arc<Packed>> {
+        let mut kept = self.packed.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.weight.version();
+        kept.retain(|&(version, _)| version == now);
         let fits = |packed: &Packed| packed.form() == form && plan.accepts(packed);
-        let Some((version, packed)) = forms.iter_mut().find(|(_, packed)| fits(packed)) else {
-            if forms.len() == FORMS {
-                forms.remove(0);
-            }
-            let packed = Arc::new(self.weight.with(|w| plan.pack(form, w))?);
-            forms.push((now, packed.clone()));
-            return Ok(packed);
-        };
-        if *version != now {
-            // In the same memory: fresh pages cost more than the packing.
-            match Arc::get_mut(packed) {
-                Some(packed) => self.weight.with(|w| plan.repack(w, packed))?,
-                None => *packed = Arc::new(self.weight.with(|w| plan.pack(form, w))?),
-            }
-            *version = now;
+        if let Some((_, packed)) = kept.iter().find(|(_, packed)| fits(packed)) {
+            return Ok(packed.clone());
         }
-        Ok(packed.clone())
+        let packed = Arc::new(self.weight.with(|w| plan.pack(form, w))?);
+        // One that learns is another in the next step, and memory is short in this one.
+        if !learns {
+            if kept.len() == FORMS {
+                kept.remove(0);
+            }
+            kept.push((now, packed.clone()));
+        }
+        Ok(packed)
     }
 }
 
@@ -98,7 +93,7 @@ pub(crate) fn conv(
 ) -> Result<Feature> {
     let End { act, summed } = end;
     let plan = plan(path, shape, pass)?;
-    let packed = filters.packed(&plan, Form::Forward)?;
+    let packed = filters.packed(&plan, Form::Forward, pass.learns(&filters.weight))?;
     let [height, width] = shape.output();
     let dims = [shape.batch, height, width, shape.out_channels];
     let mut y = Fresh::new(shape.y_len(), pass.narrows(&dims));
@@ -178,7 +173,7 @@ impl Way {
 
     /// The gradient of the input; adds that of the weight on the way, if it learns.
     fn input_gradient(&self, dy: &Values, gradients: &mut Gradients) -> Result<Values> {
-        let packed = self.filters.packed(&self.plan, Form::BackwardInput)?;
+        let packed = self.filters.packed(&self.plan, Form::BackwardInput, self.learns)?;
         let norm = self.x.norm();
         let norm = norm.as_ref().map(|(x, norm)| (&**norm, x.get()));
         let (mut dx, mut sums, dy) =

@@ -1,14 +1,18 @@
 //! Batch normalisation with what follows it: `y = act(norm(x) * gamma + beta [+ residual])`.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use ocelli_kernels::activation::Activation;
 use ocelli_kernels::norm::{Mask, Norm, NormSums};
 
 use crate::numbers::{Fresh, Numbers};
 use crate::tape::Gradients;
-use crate::values::Values;
+use crate::values::{Sum, Values};
 use crate::{Feature, Param, Pass, Result};
+
+/// Sums with a residual that take so many bytes are computed again on the way back. Smaller ones are kept, as reading
+/// and writing them once more would take longer than it saves.
+const LARGE: usize = 10_000_000;
 
 /// What a [`norm_act`] does beyond its features.
 pub(crate) struct NormAct<'a> {
@@ -34,17 +38,20 @@ pub(crate) fn norm_act(
     let learns = [config.gamma, config.beta].map(|param| pass.learns(param));
     let tracked = x_node.is_some() || residual_node.is_some() || learns.contains(&true);
     let norm = Arc::new(norm_of(x, config)?);
-    let (values, mask) = match residual {
-        Some(residual) => {
-            let x = x.numbers();
-            let mut y = Fresh::new(x.len(), x.is_narrow());
-            let residual = residual.numbers().like(x.is_narrow());
-            let mask = norm.forward(x.get(), Some(residual.get()), y.get());
-            (Values::from(y), mask)
-        }
+    let (values, written, mask) = match residual {
         None => {
             let (x, norm) = (x.numbers().clone(), norm.clone());
-            (Values::Normed { x, norm }, Mask::default())
+            (Values::Normed { x, norm }, None, Mask::default())
+        }
+        Some(residual) => {
+            let (y, mask) = Sum::of(x.numbers(), &norm, residual.numbers());
+            if tracked && y.bytes() >= LARGE && y.is_narrow() == pass.narrows(x.dims()) {
+                let (x, norm, residual) = (x.numbers().clone(), norm.clone(), residual.kept());
+                let sum = Sum { x, norm, residual, written: OnceLock::new() };
+                (Values::Sum(Arc::new(sum)), Some(y), mask)
+            } else {
+                (y.into(), None, mask)
+            }
         }
     };
     let backward = tracked.then(|| {
@@ -60,7 +67,12 @@ pub(crate) fn norm_act(
         };
         pass.backward_from(move |dy, gradients| way.back(dy, gradients))
     });
-    Ok((pass.output(x.dims(), values, backward), norm))
+    let y = pass.output(x.dims(), values, backward);
+    let y = match written {
+        Some(written) => y.with_written(written),
+        None => y,
+    };
+    Ok((y, norm))
 }
 
 fn norm_of(x: &Feature, config: &NormAct<'_>) -> Result<Norm> {

@@ -102,13 +102,12 @@ impl Depthwise {
     }
 
     /// Weights `[C, kH, kW, 1]` in the order they are read: per phase `[taps, C]`.
-    pub fn pack(&self, shape: &ConvShape, w: &[f32], packed: &mut Vec<f32>) {
+    pub fn pack(&self, shape: &ConvShape, w: &[f32], packed: &mut [f32]) {
         let [kernel_height, kernel_width] = shape.kernel;
         let taps = kernel_height * kernel_width;
-        packed.clear();
-        for tap in self.pass.grids.iter().flat_map(|grid| grid.kernel_taps(kernel_width)) {
-            packed.extend(w.iter().skip(tap).step_by(taps));
-        }
+        let order = self.pass.grids.iter().flat_map(|grid| grid.kernel_taps(kernel_width));
+        let weights = order.flat_map(|tap| w.iter().skip(tap).step_by(taps));
+        packed.iter_mut().zip(weights).for_each(|(to, &weight)| *to = weight);
     }
 
     /// Target = convolution of source, finished by the epilogue.

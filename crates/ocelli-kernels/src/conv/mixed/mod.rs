@@ -204,10 +204,8 @@ impl Mixed {
     /// What some panels make of a block, whose first value has this place among the values.
     fn multiply<T: Element>(&self, part: &Part<'_>, to: (usize, SharedMut<'_, T>)) {
         let Part { operands, block, .. } = part;
-        let weights = operands.weights;
+        let mut weights = operands.weights;
         let tiles = Tiles::new(self.amx);
-        let start = weights.last().map_or(0, |start| start.to_bits() as usize);
-        let mut weights = &weights[start..];
         let per_group = self.group[1].div_ceil(DEPTH);
         let plane_len = self.lines.plane_len(block.rows.len());
         for (grid, runs) in self.parts() {

@@ -18,20 +18,17 @@ struct Reader<'a> {
 }
 
 impl Mixed {
-    /// Per phase and group panels of 32 outputs: for each run and each 32 of its values two tiles, filled up with
-    /// zeros. The first tile begins a cache line; how many values lie before it, the last value says. `packed` is
-    /// empty or was packed before.
-    pub fn pack(&self, form: Form, shape: &ConvShape, w: &[f32], packed: &mut Vec<f32>) {
-        const LINE: usize = 16;
+    /// Values of the packed weights.
+    pub fn packed_len(&self) -> usize {
         let panels = self.groups * self.group[1].div_ceil(DEPTH);
-        let len: usize = self.parts().map(|(_, runs)| panels * self.panel_len(runs)).sum();
-        packed.resize(len + LINE, 0.0);
-        let start = packed.as_ptr().align_offset(LINE * size_of::<f32>()).min(LINE - 1);
-        let packed = words(packed);
-        packed[len + LINE - 1] = start as u32;
+        self.parts().map(|(_, runs)| panels * self.panel_len(runs)).sum()
+    }
+
+    /// Per phase and group panels of 32 outputs: for each run and each 32 of its values two tiles, filled up with
+    /// zeros.
+    pub fn pack(&self, form: Form, shape: &ConvShape, w: &[f32], packed: &mut [f32]) {
         let reader = Reader { w, form, kernel: shape.kernel, group: self.group };
-        let (mut tiles, _) =
-            packed[start..start + len].as_chunks_mut::<SIDE>().0.as_chunks_mut::<SIDE>();
+        let (mut tiles, _) = words(packed).as_chunks_mut::<SIDE>().0.as_chunks_mut::<SIDE>();
         let mut jobs = Vec::new();
         for (grid, runs) in self.parts() {
             for group in 0..self.groups {

@@ -113,14 +113,22 @@ impl Winograd {
         Self { schedule, group: 0, ..self }
     }
 
+    /// Values of the packed weights.
+    pub fn packed_len(&self) -> usize {
+        self.panel.count() * self.panel_len()
+    }
+
+    /// Those of a panel.
+    fn panel_len(&self) -> usize {
+        match self.schedule {
+            Schedule::Blocks => self.panel.len(),
+            Schedule::Panels => self.panel.taps_len(),
+        }
+    }
+
     /// Weights `[O, K, K, C]` in the order that the schedule reads.
-    pub fn pack(&self, w: &[f32], packed: &mut Vec<f32>) {
-        let panel = self.panel;
-        let len = match self.schedule {
-            Schedule::Blocks => panel.len(),
-            Schedule::Panels => panel.taps_len(),
-        };
-        packed.resize(panel.count() * len, 0.0);
+    pub fn pack(&self, w: &[f32], packed: &mut [f32]) {
+        let (panel, len) = (self.panel, self.panel_len());
         packed.par_chunks_exact_mut(len).enumerate().for_each(|(i, out)| match self.schedule {
             Schedule::Blocks => self.pack_points(w, i, out),
             Schedule::Panels => panel.gather(w, i, 0..panel.channels[0], out),

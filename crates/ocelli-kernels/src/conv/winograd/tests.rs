@@ -243,7 +243,7 @@ proptest! {
 }
 
 fn packed(plan: &Winograd, w: &[f32]) -> Vec<f32> {
-    let mut packed = Vec::new();
+    let mut packed = vec![f32::NAN; plan.packed_len()];
     plan.pack(w, &mut packed);
     packed
 }
