@@ -122,7 +122,7 @@ impl Region {
         Self::at(len, End::First)
     }
 
-    /// The same for values that stay for long, away from those that come and go.
+    /// The same at the other end of the memory: for values that gather while others go, whose places they would part.
     pub fn lasting(len: usize) -> Self {
         Self::at(len, End::Last)
     }

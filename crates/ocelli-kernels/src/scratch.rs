@@ -31,7 +31,7 @@ impl Scratch {
     pub fn take(&mut self, len: usize) -> &mut [f32] {
         // Given back first, so that old and new never stand side by side.
         self.buffer.take_if(|buffer| buffer.len() < len);
-        &mut self.buffer.get_or_insert_with(|| Region::lasting(len))[..len]
+        &mut self.buffer.get_or_insert_with(|| Region::new(len))[..len]
     }
 
     /// Whether convolutions that work in it keep to the calling thread, for whoever has work of that kind for every
@@ -79,7 +79,7 @@ impl Scratch {
     /// [back](Self::give_back).
     pub(crate) fn lend(&mut self, len: usize) -> Region {
         let spare = self.spare.pop().filter(|spare| spare.len() >= len);
-        spare.unwrap_or_else(|| Region::lasting(len))
+        spare.unwrap_or_else(|| Region::new(len))
     }
 
     /// Takes back what [`lend`](Self::lend) lent.

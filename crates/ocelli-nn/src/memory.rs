@@ -21,7 +21,7 @@ impl Buffer {
         Self::of(len, Region::new)
     }
 
-    /// The same for values that are kept to the end of a step.
+    /// The same for values that gather on the way back, while those of features go.
     pub fn lasting(len: usize) -> Self {
         Self::of(len, Region::lasting)
     }

@@ -122,3 +122,32 @@ impl<T: Into<Numbers>> From<T> for Values {
         Self::Written(values.into())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ocelli_kernels::activation::Activation;
+    use ocelli_kernels::norm::Moments;
+
+    use super::*;
+    use crate::memory::Buffer;
+
+    #[test]
+    fn sums_of_sums_are_computed_again_as_they_were() {
+        let numbers = |seed: usize| {
+            let values = (0..96).map(|i| ((i * 37 + seed * 11) % 23) as f32 - 11.0).collect();
+            Numbers::from(Buffer::from_vec(values))
+        };
+        let mut kept = Values::from(numbers(0));
+        let mut first = kept.written();
+        for block in 1..4 {
+            let x = numbers(block);
+            let moments = Moments::new(x.get(), 8);
+            let norm = Norm::of_batch(&moments, &[0.7; 8], &[0.1; 8], Activation::Relu, 1e-5);
+            first = Sum::of(&x, &norm, &first).0;
+            let (norm, written) = (Arc::new(norm), OnceLock::new());
+            kept = Values::Sum(Arc::new(Sum { x, norm, residual: kept, written }));
+        }
+        assert_eq!(kept.len(), 96);
+        assert_eq!(kept.written().wide()[..], first.wide()[..]);
+    }
+}

@@ -11,8 +11,8 @@ use crate::values::{Sum, Values};
 use crate::{Feature, Param, Pass, Result};
 
 /// Sums with a residual that take so many bytes are computed again on the way back. Smaller ones are kept, as reading
-/// and writing them once more would take longer than it saves.
-const LARGE: usize = 10_000_000;
+/// and writing them once more costs more time than they are worth in memory. Tests see both.
+const LARGE: usize = if cfg!(debug_assertions) { 1 << 12 } else { 10_000_000 };
 
 /// What a [`norm_act`] does beyond its features.
 pub(crate) struct NormAct<'a> {
