@@ -8,7 +8,7 @@ use ocelli_kernels::testing::{
     conv_backward_input, conv_backward_weight, conv_forward, fill, relative_error, widen,
 };
 use ocelli_kernels::{
-    Algorithm, Bf16, Conv, ConvShape, Epilogue, Form, Packed, Padding, Scratch, Source, isa,
+    Algorithm, Bf16, Conv, ConvShape, Epilogue, Form, Padding, Scratch, Source, isa,
 };
 
 /// A small image of nothing special, to vary.
