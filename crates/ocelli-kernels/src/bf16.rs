@@ -320,7 +320,7 @@ impl FloatsMut<'_> {
 
 fn narrow(from: &[f32], to: &mut [Bf16]) {
     #[cfg(target_arch = "x86_64")]
-    if crate::isa::rounds() {
+    if crate::isa::has_bf16() {
         // SAFETY: as has been seen.
         return unsafe { narrow_fast(from, to) };
     }

@@ -16,6 +16,17 @@ pub enum Isa {
     Avx2,
     /// AVX-512 F, BW, DQ and VL (x86-64-v4).
     Avx512,
+    /// AVX512-BF16 beside it: twice as many products of bf16, summed up in f32, as of f32. Kernels that know f32 only are
+    /// those of AVX-512, here and below.
+    Avx512Bf16,
+    /// Intel's AMX beside them: many times as many, where the operating system allows it.
+    Amx,
+}
+
+impl Isa {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Portable, Self::Avx2, Self::Avx512, Self::Avx512Bf16, Self::Amx];
 }
 
 const UNKNOWN: u8 = u8::MAX;
@@ -28,11 +39,14 @@ pub fn current() -> Isa {
         0 => Isa::Portable,
         1 => Isa::Avx2,
         2 => Isa::Avx512,
-        _ => limit(from_environment().unwrap_or(Isa::Avx512)),
+        3 => Isa::Avx512Bf16,
+        4 => Isa::Amx,
+        _ => limit(from_environment().unwrap_or(Isa::Amx)),
     }
 }
 
-/// The limit that the environment variable `OCELLI_MAX_ISA` sets: `portable`, `avx2` or `avx512`, the default.
+/// The limit that the environment variable `OCELLI_MAX_ISA` sets: `portable`, `avx2`, `avx512`, `avx512bf16` or `amx`,
+/// the default.
 ///
 /// # Errors
 /// What the variable says, where it is none of these; kernels then use all that the CPU has.
@@ -40,7 +54,9 @@ pub fn from_environment() -> Result<Isa, String> {
     match std::env::var("OCELLI_MAX_ISA").as_deref() {
         Ok("portable") => Ok(Isa::Portable),
         Ok("avx2") => Ok(Isa::Avx2),
-        Ok("avx512") | Err(std::env::VarError::NotPresent) => Ok(Isa::Avx512),
+        Ok("avx512") => Ok(Isa::Avx512),
+        Ok("avx512bf16") => Ok(Isa::Avx512Bf16),
+        Ok("amx") | Err(std::env::VarError::NotPresent) => Ok(Isa::Amx),
         Ok(other) => Err(other.to_string()),
         Err(std::env::VarError::NotUnicode(other)) => Err(other.to_string_lossy().into_owned()),
     }
@@ -63,7 +79,9 @@ pub(crate) fn detected() -> Isa {
         && is_x86_feature_detected!("avx512dq")
         && is_x86_feature_detected!("avx512vl");
     match (avx2, avx512) {
-        (true, true) => Isa::Avx512,
+        (true, true) if !is_x86_feature_detected!("avx512bf16") => Isa::Avx512,
+        (true, true) if crate::tiles::allowed() => Isa::Amx,
+        (true, true) => Isa::Avx512Bf16,
         (true, false) => Isa::Avx2,
         (false, _) => Isa::Portable,
     }
@@ -74,18 +92,9 @@ pub(crate) fn detected() -> Isa {
     Isa::Portable
 }
 
-/// Whether products of bf16 are computed by Intel's AMX: CPU and kernel allow it, and the limit is not below AVX-512.
-pub fn amx() -> bool {
-    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-    return current() >= Isa::Avx512 && crate::tiles::allowed();
-    #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
-    false
-}
-
-/// Whether the CPU rounds to bf16 by an instruction (AVX512-BF16) that the limit allows.
-#[cfg(target_arch = "x86_64")]
-pub(crate) fn rounds() -> bool {
-    current() >= Isa::Avx512 && is_x86_feature_detected!("avx512bf16")
+/// Whether the CPU has instructions for bf16 that the limit allows.
+pub(crate) fn has_bf16() -> bool {
+    current() >= Isa::Avx512Bf16
 }
 
 /// Compiles a function for each [`Isa`] and calls the one of [`current`].
@@ -110,11 +119,11 @@ macro_rules! multiversion {
                     portable($($arg),*)
                 }
                 match $crate::isa::current() {
-                    // SAFETY: `current` is never above what this CPU was detected to have.
-                    $crate::isa::Isa::Avx512 => return unsafe { avx512($($arg),*) },
-                    // SAFETY: as above.
-                    $crate::isa::Isa::Avx2 => return unsafe { avx2($($arg),*) },
                     $crate::isa::Isa::Portable => {}
+                    // SAFETY: `current` is never above what this CPU was detected to have.
+                    $crate::isa::Isa::Avx2 => return unsafe { avx2($($arg),*) },
+                    // SAFETY: as above.
+                    _ => return unsafe { avx512($($arg),*) },
                 }
             }
             portable($($arg),*)

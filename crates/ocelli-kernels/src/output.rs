@@ -281,8 +281,7 @@ mod tests {
     #[test]
     fn streaming_copies_from_and_to_any_alignment() {
         let from = fill(1000, 1);
-        for isa in [Isa::Portable, Isa::Avx2, Isa::Avx512].into_iter().filter(|&i| i <= detected())
-        {
+        for isa in Isa::ALL.into_iter().filter(|&i| i <= detected()) {
             for (start, len) in [(0, 0), (0, 1000), (1, 500), (3, 15), (5, 33), (16, 64)] {
                 let mut to = vec![f32::NAN; 1000];
                 let from = &from[..len];

@@ -1,6 +1,6 @@
 //! What this machine can do at most, to compare kernels with.
 
-use crate::isa;
+use crate::isa::{self, Isa};
 use crate::simd::{Vector, for_each_isa};
 use crate::tiles::{DEPTH, Job, ROW, SIDE, TILE, Tiles};
 use rayon::prelude::*;
@@ -24,15 +24,16 @@ pub fn operations() -> f64 {
     })
 }
 
-/// [`operations`] of bf16 whose sums are f32: tiles from the first-level cache where the CPU multiplies such, else the
-/// same as in f32.
+/// [`operations`] of bf16 whose sums are f32: from the first-level cache, where the CPU has instructions for
+/// them, else the same as in f32.
 pub fn mixed_operations() -> f64 {
     const CHUNKS: usize = 20_000;
-    if !isa::amx() {
+    let isa = isa::current();
+    if isa < Isa::Avx512Bf16 {
         return operations();
     }
     rate(2 * CHUNKS * DEPTH * DEPTH * DEPTH, || {
-        let tiles = Tiles::new(true);
+        let tiles = Tiles::new(isa);
         // Rows that begin a cache line: others take several times as long to load.
         #[repr(align(64))]
         struct Operands([u8; 4 * TILE]);
@@ -118,11 +119,10 @@ pub fn copying() -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::isa::Isa;
 
     #[test]
     fn a_geometric_sum_is_what_it_converges_to() {
-        for isa in [Isa::Portable, Isa::Avx2, Isa::Avx512] {
+        for isa in Isa::ALL {
             if isa <= crate::isa::detected() {
                 // SAFETY: the CPU has it.
                 let sum = unsafe { multiply_and_add(isa, 1000, 0.5) };

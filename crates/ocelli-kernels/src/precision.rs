@@ -1,6 +1,6 @@
 //! How the arithmetic of a network is done.
 
-use crate::{Algorithm, Conv, ConvShape, ShapeError, isa};
+use crate::{Algorithm, Conv, ConvShape, ShapeError};
 use serde::{Deserialize, Serialize};
 
 /// How the arithmetic of a network is done.
@@ -34,8 +34,8 @@ impl Conv {
     /// If the shape does not pass [`ConvShape::check`].
     pub fn plan_in(shape: ConvShape, precision: Precision) -> Result<Self, ShapeError> {
         let algorithm = match precision {
-            Precision::Mixed if isa::amx() && Algorithm::Mixed.serves(&shape) => Algorithm::Mixed,
-            Precision::Fast | Precision::Mixed => Algorithm::fastest(&shape),
+            Precision::Mixed => Algorithm::mixed(&shape),
+            Precision::Fast => Algorithm::fastest(&shape),
             Precision::Precise => Algorithm::precise(&shape),
         };
         Self::plan_as(shape, algorithm)

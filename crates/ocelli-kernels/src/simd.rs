@@ -4,6 +4,12 @@
 //! Unlike `multiversion!`, which leaves the vectors to the compiler, it decides itself what stands in
 //! which register, and it multiplies and adds in one rounding where the CPU can.
 
+use crate::bf16::Bf16;
+use crate::tiles::pair;
+
+/// The most lanes of a vector.
+const MOST: usize = 16;
+
 /// A register full of f32.
 ///
 /// A value of such a type exists only where the CPU has its instruction set: only the unsafe functions
@@ -69,6 +75,81 @@ pub(crate) trait Vector: Copy {
     fn mul_add(self, factor: Self, summand: Self) -> Self;
     /// Lane by lane at least `low` and at most `high`; NaN stays NaN.
     fn clamp(self, low: Self, high: Self) -> Self;
+
+    /// Lanes that are pairs of bf16: the values of `self` and those of `odd`, rounded. Such lanes are no numbers; they
+    /// are loaded, stored and [multiplied](Self::mul_add_pairs).
+    #[inline(always)]
+    fn pair(self, odd: Self) -> Self {
+        pair_lanes(self, odd)
+    }
+
+    /// Writes all lanes rounded to bf16, two in a place of an f32.
+    ///
+    /// # Safety
+    /// `to` must be valid for writing half as many values as there are lanes.
+    #[inline(always)]
+    unsafe fn store_narrow(self, to: *mut f32) {
+        // SAFETY: the caller's promise.
+        unsafe { store_lanes_narrow(self, to) }
+    }
+
+    /// Of lanes that are pairs of bf16, both products and `summand`.
+    #[inline(always)]
+    fn mul_add_pairs(self, factor: Self, summand: Self) -> Self {
+        mul_add_lanes(self, factor, summand)
+    }
+}
+
+/// [`Vector::pair`] without instructions for it.
+#[inline(always)]
+fn pair_lanes<V: Vector>(even: V, odd: V) -> V {
+    let (even, odd) = (lanes(even), lanes(odd));
+    from_lanes(|i| f32::from_bits(pair(Bf16::new(even[i]), Bf16::new(odd[i]))))
+}
+
+/// [`Vector::store_narrow`] without instructions for it.
+///
+/// # Safety
+/// As that.
+#[inline(always)]
+unsafe fn store_lanes_narrow<V: Vector>(vector: V, to: *mut f32) {
+    let lanes = lanes(vector);
+    for (i, &[even, odd]) in lanes[..V::LANES].as_chunks().0.iter().enumerate() {
+        let word = pair(Bf16::new(even), Bf16::new(odd));
+        // SAFETY: the caller's promise.
+        unsafe { to.add(i).write(f32::from_bits(word)) }
+    }
+}
+
+/// [`Vector::mul_add_pairs`] without instructions for it.
+#[inline(always)]
+fn mul_add_lanes<V: Vector>(a: V, b: V, c: V) -> V {
+    let (a, b, c) = (lanes(a), lanes(b), lanes(c));
+    let halves = |word: f32| {
+        let bits = word.to_bits();
+        [bits << 16, bits & 0xffff_0000].map(f32::from_bits)
+    };
+    from_lanes(|i| {
+        let (a, b) = (halves(a[i]), halves(b[i]));
+        c[i] + a[0] * b[0] + a[1] * b[1]
+    })
+}
+
+/// The lanes of a vector, and zeros.
+#[inline(always)]
+fn lanes<V: Vector>(vector: V) -> [f32; MOST] {
+    let mut lanes = [0.0; MOST];
+    // SAFETY: no vector has more lanes.
+    unsafe { vector.store(lanes.as_mut_ptr()) }
+    lanes
+}
+
+/// A vector of these lanes. There must be one of its type already.
+#[inline(always)]
+fn from_lanes<V: Vector>(lane: impl Fn(usize) -> f32) -> V {
+    let lanes: [f32; MOST] = std::array::from_fn(|i| if i < V::LANES { lane(i) } else { 0.0 });
+    // SAFETY: no vector has more lanes; as there is one of its type, the CPU has the instruction set.
+    unsafe { V::load(lanes.as_ptr()) }
 }
 
 /// Four lanes of plain Rust, for every CPU.
@@ -153,11 +234,11 @@ impl Vector for Portable {
 }
 
 #[cfg(target_arch = "x86_64")]
-pub(crate) use x86::{Avx2, Avx512};
+pub(crate) use x86::{Avx2, Avx512, Avx512Bf16};
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::Vector;
+    use super::{Vector, mul_add_lanes, pair_lanes, store_lanes_narrow};
     use std::arch::x86_64::*;
 
     /// Eight lanes, with fused multiplication and addition.
@@ -251,16 +332,45 @@ mod x86 {
         }
     }
 
-    /// Sixteen lanes.
+    /// Sixteen lanes, where the CPU has instructions for bf16 or not.
     #[derive(Clone, Copy)]
-    pub(crate) struct Avx512(__m512);
+    pub(crate) struct Sixteen<const BF16: bool>(__m512);
+
+    pub(crate) type Avx512 = Sixteen<false>;
+    pub(crate) type Avx512Bf16 = Sixteen<true>;
+
+    /// Bits as the pairs of bf16 that they are.
+    #[inline(always)]
+    fn values(bits: __m512) -> __m512bh {
+        // SAFETY: both types are 64 bytes, of which any are valid.
+        unsafe { std::mem::transmute(bits) }
+    }
+
+    /// Two vectors of bf16 behind each other, in pairs.
+    #[inline(always)]
+    unsafe fn zip(both: __m512bh) -> __m512 {
+        const ORDER: [u16; 32] = {
+            let (mut order, mut i) = ([0; 32], 0);
+            while i < 32 {
+                order[i] = (i / 2 + i % 2 * 16) as u16;
+                i += 1;
+            }
+            order
+        };
+        // SAFETY: the order is a vector, the types are 64 bytes, of which any are valid; the caller has AVX-512.
+        unsafe {
+            let order = _mm512_loadu_si512(ORDER.as_ptr().cast());
+            let bits = std::mem::transmute::<__m512bh, __m512i>(both);
+            _mm512_castsi512_ps(_mm512_permutexvar_epi16(order, bits))
+        }
+    }
 
     #[inline(always)]
     fn mask16(count: usize) -> __mmask16 {
         ((1_u32 << count.min(16)) - 1) as __mmask16
     }
 
-    impl Vector for Avx512 {
+    impl<const BF16: bool> Vector for Sixteen<BF16> {
         const LANES: usize = 16;
 
         #[inline(always)]
@@ -334,14 +444,46 @@ mod x86 {
             // SAFETY: above. Of a NaN and a number these give the second operand.
             Self(unsafe { _mm512_min_ps(high.0, _mm512_max_ps(low.0, self.0)) })
         }
+
+        #[inline(always)]
+        fn pair(self, odd: Self) -> Self {
+            if BF16 {
+                // SAFETY: above.
+                Self(unsafe { zip(_mm512_cvtne2ps_pbh(odd.0, self.0)) })
+            } else {
+                pair_lanes(self, odd)
+            }
+        }
+
+        #[inline(always)]
+        unsafe fn store_narrow(self, to: *mut f32) {
+            // SAFETY: the caller's promise.
+            unsafe {
+                if BF16 {
+                    to.cast::<__m256bh>().write_unaligned(_mm512_cvtneps_pbh(self.0));
+                } else {
+                    store_lanes_narrow(self, to);
+                }
+            }
+        }
+
+        #[inline(always)]
+        fn mul_add_pairs(self, factor: Self, summand: Self) -> Self {
+            if BF16 {
+                // SAFETY: above.
+                Self(unsafe { _mm512_dpbf16_ps(summand.0, values(self.0), values(factor.0)) })
+            } else {
+                mul_add_lanes(self, factor, summand)
+            }
+        }
     }
 }
 
 /// Compiles a function generic over a [`Vector`] for each instruction set.
 ///
 /// `unsafe fn name = generic(arguments)` defines `name(isa, arguments)`, which calls `generic::<V>` with
-/// the vector of `isa`. What it calls must be `#[inline(always)]`. The caller promises that the CPU has
-/// `isa`, beside what `generic` asks for.
+/// the vector of `isa`; `generic with bf16(arguments)` does so for a function that deals in pairs of bf16. What it calls
+/// must be `#[inline(always)]`. The caller promises that the CPU has `isa`, beside what `generic` asks for.
 macro_rules! for_each_isa {
     ($(#[$meta:meta])* $vis:vis unsafe fn $name:ident = $generic:ident
         ($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)?) => {
@@ -362,13 +504,33 @@ macro_rules! for_each_isa {
             match isa {
                 #[cfg(target_arch = "x86_64")]
                 // SAFETY: the caller's promise.
-                $crate::isa::Isa::Avx512 => unsafe { avx512($($arg),*) },
+                $crate::isa::Isa::Avx2 => unsafe { avx2($($arg),*) },
                 #[cfg(target_arch = "x86_64")]
                 // SAFETY: the caller's promise.
-                $crate::isa::Isa::Avx2 => unsafe { avx2($($arg),*) },
+                isa if isa >= $crate::isa::Isa::Avx512 => unsafe { avx512($($arg),*) },
                 // SAFETY: the caller's promise.
                 _ => unsafe { $generic::<$crate::simd::Portable>($($arg),*) },
             }
+        }
+    };
+    ($(#[$meta:meta])* $vis:vis unsafe fn $name:ident = $generic:ident with bf16
+        ($($arg:ident: $ty:ty),* $(,)?)) => {
+        $(#[$meta])*
+        $vis unsafe fn $name(isa: $crate::isa::Isa, $($arg: $ty),*) {
+            $crate::simd::for_each_isa!(unsafe fn others = $generic($($arg: $ty),*));
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma")]
+            unsafe fn native($($arg: $ty),*) {
+                // SAFETY: the caller's promise.
+                unsafe { $generic::<$crate::simd::Avx512Bf16>($($arg),*) }
+            }
+            #[cfg(target_arch = "x86_64")]
+            if isa >= $crate::isa::Isa::Avx512Bf16 {
+                // SAFETY: the caller's promise.
+                return unsafe { native($($arg),*) };
+            }
+            // SAFETY: the caller's promise.
+            unsafe { others(isa, $($arg),*) }
         }
     };
 }
@@ -389,14 +551,53 @@ mod tests {
     }
     for_each_isa!(unsafe fn triple = triple_first(x: &[f32], y: &mut [f32], count: usize));
 
+    #[inline(always)]
+    unsafe fn pairs_first<V: Vector>(x: &[f32; 32], y: &mut [f32; 32]) {
+        // SAFETY: no vector has more than 16 lanes.
+        unsafe {
+            let [even, odd] = [0, 16].map(|at| V::load(x.as_ptr().add(at)));
+            let both = even.pair(odd);
+            both.mul_add_pairs(both, even).store(y.as_mut_ptr());
+            even.store_narrow(y.as_mut_ptr().add(16));
+        }
+    }
+    for_each_isa!(unsafe fn pairs = pairs_first with bf16 (x: &[f32; 32], y: &mut [f32; 32]));
+
+    #[test]
+    fn pairs_are_rounded_and_multiplied() {
+        let mut x = [0.0; 32];
+        x.copy_from_slice(&crate::testing::fill(32, 1));
+        x[3] = f32::NAN;
+        let narrow = |i: usize| Bf16::new(x[i]);
+        for isa in Isa::ALL.into_iter().filter(|&isa| isa <= detected()) {
+            let mut y = [0.0; 32];
+            // SAFETY: the CPU has it.
+            unsafe { pairs(isa, &x, &mut y) };
+            for i in 0..crate::register::lanes(isa) {
+                let square = |i| f64::from(narrow(i).to_f32()).powi(2);
+                let expected = f64::from(x[i]) + square(i) + square(16 + i);
+                let close = (f64::from(y[i]) - expected).abs() < 1e-6;
+                assert!(close || expected.is_nan() && y[i].is_nan(), "{isa:?} {i}");
+            }
+            for i in 0..crate::register::lanes(isa) / 2 {
+                let [even, odd] = [2 * i, 2 * i + 1].map(narrow);
+                let got = y[16 + i].to_bits();
+                let same = |half: u32, value: Bf16| {
+                    half as u16 == value.bits() || x[3].is_nan() && value.to_f32().is_nan()
+                };
+                assert!(same(got & 0xffff, even) && same(got >> 16, odd), "{isa:?} {i}");
+            }
+        }
+    }
+
     #[test]
     fn only_the_first_lanes_are_read_and_written() {
         let x = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0];
-        for isa in [Isa::Portable, Isa::Avx2, Isa::Avx512] {
+        for isa in Isa::ALL {
             let lanes = match isa {
                 Isa::Portable => 4,
                 Isa::Avx2 => 8,
-                Isa::Avx512 => 16,
+                _ => 16,
             };
             for count in (0..=9).filter(|_| isa <= detected()) {
                 let mut y = [-1.0; 10];

@@ -39,7 +39,9 @@ fn the_number_of_threads_changes_no_bit() {
         ConvShape { kernel: [1, 1], stride: [2, 2], in_channels: 1100, out_channels: 800, ..small },
     ];
     let fastest = shapes.map(|shape| Conv::plan(shape).unwrap());
-    let mixed = shapes.map(|shape| Conv::plan_as(shape, Algorithm::Mixed)).into_iter().flatten();
+    let mixed = [Algorithm::Mixed, Algorithm::MixedWinograd]
+        .map(|algorithm| shapes.map(|shape| Conv::plan_as(shape, algorithm)));
+    let mixed = mixed.into_iter().flatten().flatten();
     for conv in fastest.into_iter().chain(mixed) {
         let shape = *conv.shape();
         let data = Data::new(&shape);

@@ -56,7 +56,7 @@ fn pools_losses_and_activations() -> Vec<f32> {
 
 #[test]
 fn every_instruction_set_gives_the_same_bits() {
-    let results = [Isa::Portable, Isa::Avx2, Isa::Avx512].map(|isa| {
+    let results = Isa::ALL.map(|isa| {
         let chosen = limit(isa);
         assert!(chosen <= isa && current() == chosen);
         [norm_and_its_gradients(), pools_losses_and_activations()].concat()

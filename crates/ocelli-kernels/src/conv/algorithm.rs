@@ -1,6 +1,7 @@
 //! The ways to compute a convolution.
 
 use super::{ConvShape, winograd};
+use crate::isa::{self, Isa};
 
 /// How a convolution is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -16,21 +17,35 @@ pub enum Algorithm {
     FoldedWinograd,
     /// Channel by channel.
     Depthwise,
-    /// As it is defined, by products of bf16 whose sums are f32: what is read is rounded to 8 bits first. By AMX,
-    /// where the CPU [has it](crate::isa::amx).
+    /// As it is defined, by products of bf16 whose sums are f32: what is read is rounded to 8 bits first. By
+    /// AMX or AVX512-BF16, where the CPU has them.
     Mixed,
+    /// As [`Winograd`](Self::Winograd), with products of bf16 whose sums are f32, by AVX512-BF16 where the CPU has it.
+    /// Results are off by a hundredth, four to five times as much as those of [`Mixed`](Self::Mixed).
+    MixedWinograd,
 }
+
+/// With fewer channels Winograd's transforms cost more than the products they save.
+const CHANNELS: usize = 12;
 
 impl Algorithm {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Direct, Self::Winograd, Self::FoldedWinograd, Self::Depthwise, Self::Mixed];
+    pub const ALL: [Self; 6] = [
+        Self::Direct,
+        Self::Winograd,
+        Self::FoldedWinograd,
+        Self::Depthwise,
+        Self::Mixed,
+        Self::MixedWinograd,
+    ];
 
     /// Whether it can compute a convolution of this shape.
     pub fn serves(self, shape: &ConvShape) -> bool {
         match self {
             Self::Direct => true,
-            Self::Winograd => shape.stride == [1, 1] && winograd::serves(shape),
+            Self::Winograd | Self::MixedWinograd => {
+                shape.stride == [1, 1] && winograd::serves(shape)
+            }
             Self::FoldedWinograd => shape.stride == [2, 2] && winograd::serves(shape),
             Self::Mixed => !Self::Depthwise.serves(shape),
             Self::Depthwise => {
@@ -44,10 +59,22 @@ impl Algorithm {
         if Self::Depthwise.serves(shape) { Self::Depthwise } else { Self::Direct }
     }
 
+    /// The fastest one in mixed precision. Vectors do twice as many products of bf16 as of f32: more than folding saves,
+    /// but for the first layer of a network.
+    pub(crate) fn mixed(shape: &ConvShape) -> Self {
+        let fastest = Self::fastest(shape);
+        let stem = shape.in_channels < CHANNELS;
+        match (isa::current(), fastest) {
+            _ if !Self::Mixed.serves(shape) => fastest,
+            (Isa::Amx, _) | (Isa::Avx512Bf16, Self::Direct) => Self::Mixed,
+            (Isa::Avx512Bf16, Self::FoldedWinograd) if !stem => Self::Mixed,
+            (Isa::Avx512Bf16, Self::Winograd) => Self::MixedWinograd,
+            _ => fastest,
+        }
+    }
+
     /// The fastest one.
     pub(crate) fn fastest(shape: &ConvShape) -> Self {
-        // With fewer channels the transforms cost more than the products they save.
-        const CHANNELS: usize = 12;
         // For fewer tiles, the transform of the weights does: they are read once more often than they are used.
         const TILES: usize = 8;
         const FOLDED_TILES: usize = 32;

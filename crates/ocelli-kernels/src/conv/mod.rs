@@ -30,7 +30,7 @@ use crate::{Padding, Precision, ShapeError};
 use dense::Dense;
 use depthwise::Depthwise;
 use mixed::Mixed;
-use winograd::{WeightGradient, Winograd};
+use winograd::{Terms, WeightGradient, Winograd};
 
 /// What packed weights are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -128,15 +128,21 @@ impl Conv {
                 backward: Dense::backward_input(&shape, isa),
             },
             Algorithm::FoldedWinograd if !winograd::serves_backward(&shape) => Kernel::Stem {
-                forward: Winograd::forward(isa, &shape),
+                forward: Winograd::forward(isa, &shape, Terms::F32),
                 backward: Dense::backward_input(&shape, isa),
-                weight: WeightGradient::new(isa, &shape),
+                weight: WeightGradient::new(isa, &shape, Terms::F32),
             },
-            Algorithm::Winograd | Algorithm::FoldedWinograd => Kernel::Winograd {
-                forward: Winograd::forward(isa, &shape),
-                backward: Box::new(Winograd::backward_input(isa, &shape)),
-                weight: WeightGradient::new(isa, &shape),
-            },
+            Algorithm::Winograd | Algorithm::FoldedWinograd | Algorithm::MixedWinograd => {
+                let terms = match algorithm {
+                    Algorithm::MixedWinograd => Terms::Bf16,
+                    _ => Terms::F32,
+                };
+                Kernel::Winograd {
+                    forward: Winograd::forward(isa, &shape, terms),
+                    backward: Box::new(Winograd::backward_input(isa, &shape, terms)),
+                    weight: WeightGradient::new(isa, &shape, terms),
+                }
+            }
             Algorithm::Depthwise => Kernel::Depthwise {
                 forward: Depthwise::forward(&shape, isa),
                 backward: Depthwise::backward_input(&shape, isa),

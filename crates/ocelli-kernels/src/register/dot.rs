@@ -53,7 +53,7 @@ unsafe fn dot<V: Vector, const M: usize, const N: usize>(job: &Dot) {
         for tap in 0..job.taps {
             let rows = ptr::read(job.rows.add(tap * M).cast::<[*const f32; M]>());
             let panel = job.panel.add(*job.offsets.add(tap));
-            multiply(&mut sums, rows, panel, job.depth);
+            multiply::<V, M, N, false>(&mut sums, rows, panel, job.depth);
         }
         let [low, high] = job.bounds.map(|bound| V::splat(bound));
         for (m, mut sum) in sums.into_iter().enumerate() {
@@ -71,12 +71,12 @@ unsafe fn dot<V: Vector, const M: usize, const N: usize>(job: &Dot) {
     }
 }
 
-/// sums[m][j] += sum over k of rows[m][k] panel[k][j].
+/// sums[m][j] += sum over k of rows[m][k] panel[k][j], where each may be a pair of bf16.
 ///
 /// # Safety
 /// Each row must hold `depth` values and the panel `depth` times N vectors.
 #[inline(always)]
-pub(super) unsafe fn multiply<V: Vector, const M: usize, const N: usize>(
+pub(super) unsafe fn multiply<V: Vector, const M: usize, const N: usize, const PAIRS: bool>(
     sums: &mut [[V; N]; M],
     rows: [*const f32; M],
     panel: *const f32,
@@ -90,13 +90,13 @@ pub(super) unsafe fn multiply<V: Vector, const M: usize, const N: usize>(
     unsafe {
         while k + UNROLL <= depth {
             for u in 0..UNROLL {
-                step(sums, &rows, k + u, panel.add(u * width));
+                step::<V, M, N, PAIRS>(sums, &rows, k + u, panel.add(u * width));
             }
             panel = panel.add(UNROLL * width);
             k += UNROLL;
         }
         while k < depth {
-            step(sums, &rows, k, panel);
+            step::<V, M, N, PAIRS>(sums, &rows, k, panel);
             panel = panel.add(width);
             k += 1;
         }
@@ -105,7 +105,7 @@ pub(super) unsafe fn multiply<V: Vector, const M: usize, const N: usize>(
 
 /// One k of [`multiply`].
 #[inline(always)]
-unsafe fn step<V: Vector, const M: usize, const N: usize>(
+unsafe fn step<V: Vector, const M: usize, const N: usize, const PAIRS: bool>(
     sums: &mut [[V; N]; M],
     rows: &[*const f32; M],
     k: usize,
@@ -120,7 +120,10 @@ unsafe fn step<V: Vector, const M: usize, const N: usize>(
         for m in 0..M {
             let a = V::splat(*rows[m].add(k));
             for v in 0..N {
-                sums[m][v] = a.mul_add(b[v], sums[m][v]);
+                sums[m][v] = match PAIRS {
+                    true => a.mul_add_pairs(b[v], sums[m][v]),
+                    false => a.mul_add(b[v], sums[m][v]),
+                };
             }
         }
     }

@@ -16,8 +16,8 @@ mod outer;
 mod rows;
 
 pub(crate) use dot::{Dot, dot_kernels};
-pub(crate) use outer::{Outer, outer_kernels};
-pub(crate) use rows::{Rows, rows_kernels};
+pub(crate) use outer::{Outer, outer_kernels, outer_of_pairs_kernels};
+pub(crate) use rows::{Rows, rows_kernels, rows_of_pairs_kernels};
 
 use crate::isa::Isa;
 use std::ops::Range;
@@ -51,12 +51,12 @@ impl Tile {
     /// The most rows that a kernel exists for.
     pub fn most_rows(&self) -> usize {
         match (self.isa, self.vectors) {
-            (Isa::Avx512, 1) => 24,
-            (Isa::Avx512, _) => 14,
-            (Isa::Avx2, 1) => 12,
-            (Isa::Avx2, _) => 6,
             (Isa::Portable, 1) => 8,
             (Isa::Portable, _) => 4,
+            (Isa::Avx2, 1) => 12,
+            (Isa::Avx2, _) => 6,
+            (_, 1) => 24,
+            _ => 14,
         }
     }
 
@@ -74,9 +74,9 @@ impl Tile {
 /// Values in a vector.
 pub(crate) fn lanes(isa: Isa) -> usize {
     match isa {
-        Isa::Avx512 => 16,
-        Isa::Avx2 => 8,
         Isa::Portable => 4,
+        Isa::Avx2 => 8,
+        _ => 16,
     }
 }
 
@@ -99,7 +99,8 @@ macro_rules! functions {
 }
 use functions;
 
-/// Defines the table of a generic kernel: for a [`Tile`], the function for 1 row, 2 rows and so on.
+/// Defines the table of a generic kernel: for a [`Tile`], the function for 1 row, 2 rows and so on. With `with bf16`, of one
+/// that deals in pairs of bf16.
 macro_rules! kernel_table {
     ($(#[$meta:meta])* $vis:vis fn $table:ident = $generic:ident($job:ty)) => {
         $(#[$meta])*
@@ -120,7 +121,7 @@ macro_rules! kernel_table {
                 // SAFETY: the caller's promise.
                 unsafe { $generic::<$crate::simd::Portable, M, N>(job) }
             }
-            match (tile.isa, tile.vectors) {
+            match (tile.isa.min($crate::isa::Isa::Avx512), tile.vectors) {
                 #[cfg(target_arch = "x86_64")]
                 ($crate::isa::Isa::Avx512, 1) => {
                     $crate::register::functions!($job, avx512, 1: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24)
@@ -136,26 +137,67 @@ macro_rules! kernel_table {
             }
         }
     };
+    ($(#[$meta:meta])* $vis:vis fn $table:ident = $generic:ident($job:ty) with bf16) => {
+        $(#[$meta])*
+        $vis fn $table(tile: $crate::register::Tile) -> &'static [unsafe fn(&$job)] {
+            $crate::register::kernel_table!(fn others = $generic($job));
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma")]
+            unsafe fn native<const M: usize, const N: usize>(job: &$job) {
+                // SAFETY: the caller's promise.
+                unsafe { $generic::<$crate::simd::Avx512Bf16, M, N>(job) }
+            }
+            match (tile.isa, tile.vectors) {
+                #[cfg(target_arch = "x86_64")]
+                (isa, 1) if isa >= $crate::isa::Isa::Avx512Bf16 => {
+                    $crate::register::functions!($job, native, 1: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24)
+                }
+                #[cfg(target_arch = "x86_64")]
+                (isa, _) if isa >= $crate::isa::Isa::Avx512Bf16 => {
+                    $crate::register::functions!($job, native, 2: 1 2 3 4 5 6 7 8 9 10 11 12 13 14)
+                }
+                _ => others(tile),
+            }
+        }
+    };
 }
 use kernel_table;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bf16::Bf16;
     use crate::isa::detected;
+    use crate::testing::fill;
+    use crate::tiles::pair;
 
     pub(super) fn tiles() -> impl Iterator<Item = Tile> {
-        let isas = [Isa::Portable, Isa::Avx2, Isa::Avx512].into_iter().filter(|&i| i <= detected());
+        let isas = Isa::ALL.into_iter().filter(|&i| i <= detected());
         isas.flat_map(|isa| [1, 2].map(|vectors| Tile { isa, vectors }))
     }
 
+    /// Pairs of bf16.
+    pub(super) fn words(len: usize, seed: u64) -> Vec<f32> {
+        let values: Vec<_> = fill(2 * len, seed).into_iter().map(Bf16::new).collect();
+        let words = values.as_chunks().0.iter();
+        words.map(|&[even, odd]| f32::from_bits(pair(even, odd))).collect()
+    }
+
+    /// The product of two numbers, or of two pairs.
+    pub(super) fn product(factors: [f32; 2], pairs: bool) -> f64 {
+        let product = |factors: [f32; 2]| factors.map(f64::from).into_iter().product::<f64>();
+        if !pairs {
+            return product(factors);
+        }
+        let even = factors.map(|word| f32::from_bits(word.to_bits() << 16));
+        let odd = factors.map(|word| f32::from_bits(word.to_bits() & 0xffff_0000));
+        product(even) + product(odd)
+    }
+
     #[test]
-    fn the_tables_hold_every_number_of_rows() {
+    fn the_table_holds_every_number_of_rows() {
         for tile in tiles() {
-            let most = tile.most_rows();
-            let lens =
-                [dot_kernels(tile).len(), rows_kernels(tile).len(), outer_kernels(tile).len()];
-            assert_eq!(lens, [most; 3], "{tile:?}");
+            assert_eq!(dot_kernels(tile).len(), tile.most_rows(), "{tile:?}");
         }
     }
 

@@ -4,7 +4,8 @@ use super::dot::store_row;
 use super::kernel_table;
 use crate::simd::Vector;
 
-/// c[m][j] (+)= sum over k < depth of a[k][m] b[k][j].
+/// c[m][j] (+)= sum over k < depth of a[k][m] b[k][j]. Either of a and b may be pairs of bf16, with both products in the
+/// sum.
 ///
 /// Rows of b are read as whole vectors: they must be readable beyond `columns`.
 #[derive(Clone, Copy, Debug)]
@@ -28,8 +29,25 @@ kernel_table! {
     pub(crate) fn outer_kernels = outer(Outer)
 }
 
+kernel_table! {
+    /// The same of pairs of bf16.
+    pub(crate) fn outer_of_pairs_kernels = outer_of_pairs(Outer) with bf16
+}
+
 #[inline(always)]
 unsafe fn outer<V: Vector, const M: usize, const N: usize>(job: &Outer) {
+    // SAFETY: the caller's promise.
+    unsafe { outer_of::<V, M, N, false>(job) }
+}
+
+#[inline(always)]
+unsafe fn outer_of_pairs<V: Vector, const M: usize, const N: usize>(job: &Outer) {
+    // SAFETY: the caller's promise.
+    unsafe { outer_of::<V, M, N, true>(job) }
+}
+
+#[inline(always)]
+unsafe fn outer_of<V: Vector, const M: usize, const N: usize, const PAIRS: bool>(job: &Outer) {
     // SAFETY: the job's pointers are valid for the extents that it gives.
     unsafe {
         let mut sums = [[V::splat(0.0); N]; M];
@@ -51,7 +69,10 @@ unsafe fn outer<V: Vector, const M: usize, const N: usize>(job: &Outer) {
             for (m, sum) in sums.iter_mut().enumerate() {
                 let factor = V::splat(*a.add(m));
                 for v in 0..N {
-                    sum[v] = factor.mul_add(row[v], sum[v]);
+                    sum[v] = match PAIRS {
+                        true => factor.mul_add_pairs(row[v], sum[v]),
+                        false => factor.mul_add(row[v], sum[v]),
+                    };
                 }
             }
             // Beyond the last row these point anywhere, unread.
@@ -66,18 +87,22 @@ unsafe fn outer<V: Vector, const M: usize, const N: usize>(job: &Outer) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::tiles;
+    use super::super::tests::{product, tiles, words};
     use super::*;
     use crate::testing::{fill, relative_error};
 
     #[test]
     fn every_kernel_sums_outer_products() {
-        for tile in tiles() {
-            for (m, kernel) in outer_kernels(tile).iter().enumerate().map(|(i, k)| (i + 1, k)) {
+        for (tile, pairs) in tiles().flat_map(|tile| [(tile, false), (tile, true)]) {
+            let table = if pairs { outer_of_pairs_kernels(tile) } else { outer_kernels(tile) };
+            assert_eq!(table.len(), tile.most_rows(), "{tile:?}");
+            for (m, kernel) in table.iter().enumerate().map(|(i, k)| (i + 1, k)) {
                 for (columns, accumulate) in [(tile.columns(), false), (tile.columns() - 1, true)] {
                     let depth = 5;
                     let (a_stride, b_stride) = (m + 1, tile.columns() + 3);
-                    let (a, b) = (fill(depth * a_stride, 1), fill(depth * b_stride, 2));
+                    let operand =
+                        |len, seed| if pairs { words(len, seed) } else { fill(len, seed) };
+                    let (a, b) = (operand(depth * a_stride, 1), operand(depth * b_stride, 2));
                     let before = fill(m * columns, 3);
                     let mut c = before.clone();
                     let job = Outer {
@@ -97,7 +122,7 @@ mod tests {
                         .map(|i| {
                             let (r, j) = (i / columns, i % columns);
                             let term = |k: usize| {
-                                f64::from(a[k * a_stride + r]) * f64::from(b[k * b_stride + j])
+                                product([a[k * a_stride + r], b[k * b_stride + j]], pairs)
                             };
                             let start = if accumulate { f64::from(before[i]) } else { 0.0 };
                             (0..depth).map(term).sum::<f64>() + start

@@ -1,4 +1,5 @@
-//! Products of tiles of bf16 with sums in f32: what Intel's AMX computes, and a plain twin for all other CPUs.
+//! Products of tiles of bf16 with sums in f32: what Intel's AMX computes, and its twins: one by vectors of pairs, for
+//! CPUs with AVX512-BF16, and one in plain Rust.
 //!
 //! A tile is 16 rows of 64 bytes. One of the left operand holds 16 rows of 32 values; one of the right 32 rows of
 //! 16 values, two of them interleaved in each of its own rows; one of sums 16 rows of 16 f32.
@@ -7,12 +8,19 @@
 mod amx;
 mod plain;
 mod transpose;
+#[cfg(target_arch = "x86_64")]
+mod vectors;
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 pub(crate) use amx::allowed;
+#[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
+pub(crate) fn allowed() -> bool {
+    false
+}
 pub(crate) use transpose::transpose;
 
 use crate::bf16::Bf16;
+use crate::isa::{self, Isa};
 
 /// Rows of a tile, and columns of a tile of sums.
 pub(crate) const SIDE: usize = 16;
@@ -54,23 +62,23 @@ pub(crate) struct Job {
     pub accumulate: bool,
 }
 
-/// The tile registers of this thread, or their twin, ready to be used until this is dropped.
+/// The tile registers of this thread, or a twin, ready to be used until this is dropped.
 pub(crate) struct Tiles {
-    amx: bool,
+    isa: Isa,
     /// They are of one thread.
     only_here: std::marker::PhantomData<*const ()>,
 }
 
 impl Tiles {
-    /// With `amx`, [`isa::amx`](crate::isa::amx) must have said that it is there.
-    pub fn new(amx: bool) -> Self {
+    /// By what `isa` has for them, no more than [`isa::current`] says.
+    pub fn new(isa: Isa) -> Self {
+        assert!(isa <= isa::current(), "{isa:?} is not there");
         #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-        if amx {
-            assert!(allowed(), "AMX is not there");
-            // SAFETY: it is.
+        if isa == Isa::Amx {
+            // SAFETY: it is there.
             unsafe { amx::configure() }
         }
-        Self { amx, only_here: std::marker::PhantomData }
+        Self { isa, only_here: std::marker::PhantomData }
     }
 
     /// Runs a job.
@@ -79,21 +87,23 @@ impl Tiles {
     /// Its pointers must be valid for what it says, and nobody else may use the sums.
     #[inline]
     pub unsafe fn run(&self, job: &Job) {
-        #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-        if self.amx {
+        match self.isa {
+            #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
             // SAFETY: the caller's promise; the registers are configured.
-            return unsafe { amx::run(job) };
+            Isa::Amx => unsafe { amx::run(job) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the caller's promise; the CPU has the instructions.
+            Isa::Avx512Bf16 => unsafe { vectors::run(job) },
+            // SAFETY: the caller's promise.
+            _ => unsafe { plain::run(job) },
         }
-        debug_assert!(!self.amx, "AMX is for x86-64 under Linux");
-        // SAFETY: the caller's promise.
-        unsafe { plain::run(job) }
     }
 }
 
 impl Drop for Tiles {
     fn drop(&mut self) {
         #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-        if self.amx {
+        if self.isa == Isa::Amx {
             // SAFETY: they were configured.
             unsafe { amx::release() }
         }
@@ -115,11 +125,10 @@ pub(crate) fn words(memory: &mut [f32]) -> &mut [u32] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::isa;
     use crate::testing::{fill, relative_error};
 
     /// Two runs of three tiles each, by tiles that are or are not there.
-    fn product(amx: bool, [two_a, two_b]: [bool; 2], accumulate: bool) -> (Vec<f32>, Vec<f64>) {
+    fn product(by: Isa, [two_a, two_b]: [bool; 2], accumulate: bool) -> (Vec<f32>, Vec<f64>) {
         const RUNS: usize = 2;
         const CHUNKS: usize = 3;
         const K: usize = CHUNKS * DEPTH;
@@ -161,21 +170,24 @@ mod tests {
             accumulate,
         };
         // SAFETY: all that it points to is there.
-        unsafe { Tiles::new(amx).run(&job) };
+        unsafe { Tiles::new(by).run(&job) };
         (c, expected)
     }
 
     #[test]
     fn products_are_those_of_matrices() {
-        for amx in [false, true] {
-            if amx && !isa::amx() {
-                eprintln!("skipped: there is no AMX");
+        for by in [Isa::Portable, Isa::Avx512Bf16, Isa::Amx] {
+            if by > isa::current() {
+                eprintln!("skipped: there is no {by:?}");
                 continue;
             }
             for tiles in [[false, false], [false, true], [true, false], [true, true]] {
                 for accumulate in [false, true] {
-                    let (got, expected) = product(amx, tiles, accumulate);
-                    assert!(relative_error(&got, &expected) < 1e-6, "{amx} {tiles:?} {accumulate}");
+                    let (got, expected) = product(by, tiles, accumulate);
+                    assert!(
+                        relative_error(&got, &expected) < 1e-6,
+                        "{by:?} {tiles:?} {accumulate}"
+                    );
                 }
             }
         }

@@ -79,21 +79,20 @@ impl KernelBench {
         let (model, size) = self.subject.create()?;
         let graph = recorded(&model, size)?;
         let precision = self.precision.get().unwrap_or_default();
-        let amx = precision == Precision::Mixed && isa::amx();
+        let mixed = precision == Precision::Mixed;
         let operations = peak::operations();
         let setting = Setting {
             precision,
             budget: Duration::from_secs_f64(self.seconds),
             operations,
-            mixed_operations: if amx { peak::mixed_operations() } else { operations },
+            mixed_operations: if mixed { peak::mixed_operations() } else { operations },
             copying: peak::copying(),
         };
         output::line(format_args!(
-            "{}, batch {}, {:?}{}: peaks measured {:.0} GF/s and {:.1} GB/s",
+            "{}, batch {}, {:?}: peaks measured {:.0} GF/s and {:.1} GB/s",
             self.subject.name,
             self.subject.batch_size,
             isa::current(),
-            if amx { " with AMX" } else { "" },
             1e-9 * setting.mixed_operations,
             1e-9 * setting.copying,
         ))?;
@@ -221,7 +220,7 @@ impl Work {
             "{}x{}/{} {in_channels}>{out_channels} @{height}x{width}",
             kernel[0], kernel[1], stride[0]
         );
-        let mixed = plan.algorithm() == Algorithm::Mixed;
+        let mixed = matches!(plan.algorithm(), Algorithm::Mixed | Algorithm::MixedWinograd);
         let peak = if mixed { setting.mixed_operations } else { setting.operations };
         let rate = |time: Duration| (operations / time.as_secs_f64(), peak, "GF/s");
         let mut rows = self.rows(&text, &path, &passes, rate);

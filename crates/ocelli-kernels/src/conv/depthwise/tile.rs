@@ -47,7 +47,7 @@ impl Kernels {
     pub fn new(isa: Isa, taps: [usize; 2], step: [usize; 2]) -> Option<Self> {
         let one = one_row(isa, taps[1], step[1]).filter(|_| taps[0] < ROWS)?;
         // Two rows share source rows, if there are registers for them.
-        let two = two_rows(isa, taps[1], step[1]).filter(|_| step[0] == 1 && isa == Isa::Avx512);
+        let two = two_rows(isa, taps[1], step[1]).filter(|_| step[0] == 1 && isa >= Isa::Avx512);
         Some(Self { rows: [one].into_iter().chain(two).collect() })
     }
 

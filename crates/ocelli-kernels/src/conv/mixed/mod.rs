@@ -16,7 +16,7 @@ use super::dense::Operands;
 use super::grid::{Grid, Pass, Run};
 use super::{ConvShape, Epilogue};
 use crate::bf16::{Bf16, Element, Floats, either};
-use crate::isa;
+use crate::isa::{self, Isa};
 use crate::output::Output;
 use crate::register::even_pieces;
 use crate::tiles::{DEPTH, Job, ROW, SIDE, TILE, Tiles};
@@ -46,7 +46,7 @@ pub(super) struct Mixed {
     /// Of each grid.
     runs: Vec<Vec<Run>>,
     blocks: Blocks,
-    amx: bool,
+    isa: Isa,
 }
 
 impl Mixed {
@@ -66,7 +66,7 @@ impl Mixed {
         let loaded = (lines.image_len(2) - lines.image_len(1)) * size_of::<Bf16>();
         let blocks = Blocks::new(&pass, most_rows(&pass, &lines, line + loaded, BYTES, BLOCKS));
         let runs = pass.grids.iter().map(|grid| grid.runs(groups == 1)).collect();
-        Self { pass, groups, group, lines, runs, blocks, amx: isa::amx() }
+        Self { pass, groups, group, lines, runs, blocks, isa: isa::current() }
     }
 
     /// How many blocks the target is written in, but where weights are dealt out in several [pieces](Self::pieces).
@@ -205,7 +205,7 @@ impl Mixed {
     fn multiply<T: Element>(&self, part: &Part<'_>, to: (usize, SharedMut<'_, T>)) {
         let Part { operands, block, .. } = part;
         let mut weights = operands.weights;
-        let tiles = Tiles::new(self.amx);
+        let tiles = Tiles::new(self.isa);
         let per_group = self.group[1].div_ceil(DEPTH);
         let plane_len = self.lines.plane_len(block.rows.len());
         for (grid, runs) in self.parts() {

@@ -76,7 +76,7 @@ impl<'a> Target<'a> {
         values: SharedMut<'_, T>,
     ) {
         #[cfg(target_arch = "x86_64")]
-        if T::NARROW && crate::isa::rounds() {
+        if T::NARROW && crate::isa::has_bf16() {
             // SAFETY: narrow elements are bf16, and the CPU rounds, as has been seen.
             return unsafe { fast::finish(self, position, image, sums, values.cast::<Bf16>()) };
         }

@@ -14,7 +14,7 @@ use super::{BYTES, joined, most_rows};
 use crate::Scratch;
 use crate::arrange::add_block;
 use crate::bf16::Bf16;
-use crate::isa::{self, multiversion};
+use crate::isa::{self, Isa, multiversion};
 use crate::register::even_pieces;
 use crate::source::Source;
 use crate::tiles::{DEPTH, Job, ROW, SIDE, TILE, Tiles, Words, pair, transpose, words};
@@ -37,7 +37,7 @@ pub(in super::super) struct WeightGradient {
     blocks: Blocks,
     /// Blocks in a slice.
     slice: usize,
-    amx: bool,
+    isa: Isa,
 }
 
 /// What the positions of a block's images look like.
@@ -56,13 +56,13 @@ impl WeightGradient {
         let group = [shape.group_in(), shape.group_out()];
         let (lines, runs) = (Lines::new(&pass), pass.grids[0].runs(shape.groups == 1));
         let line = lines.image_len(2) - lines.image_len(1) + lines.pitch * shape.out_channels;
-        let amx = isa::amx();
+        let isa = isa::current();
         let sums = shape.groups * group[1] * runs.len() * row_of(&runs[0], group[0]);
         let slices = 1 << (SUMS / sums).clamp(2, SLICES).ilog2();
         let most = most_rows(&pass, &lines, line * size_of::<Bf16>(), BYTES, slices);
         let blocks = Blocks::new(&pass, most);
         let slice = blocks.iter().count().div_ceil(slices).max(1);
-        Self { pass, groups: shape.groups, group, lines, runs, blocks, slice, amx }
+        Self { pass, groups: shape.groups, group, lines, runs, blocks, slice, isa }
     }
 
     fn grid(&self) -> &Grid {
@@ -193,7 +193,7 @@ impl WeightGradient {
         sums: &mut [f32],
         accumulate: bool,
     ) {
-        let tiles = Tiles::new(self.amx);
+        let tiles = Tiles::new(self.isa);
         let (columns, stride) = (self.columns(), self.lines.stride() * size_of::<u32>());
         let chunks = positions.half / SIDE;
         let image_words = self.lines.planes() * positions.plane_words;

@@ -1,8 +1,9 @@
 //! Forward and backward to the input: data to points, products at every point, points to pixels.
 
+use super::Terms;
 use super::frame::{Frame, Grid};
-use super::input::{Images, ToPoints, transform_data};
-use super::kernel::{Expand, Panel, expand};
+use super::input::{Images, ToPoints, transform_data, transform_data_narrow};
+use super::kernel::{Expand, Panel, expand, expand_narrow};
 use super::memory::Layout;
 use super::output::{FromPoints, transform_outputs};
 use super::prefetch::{For, Prefetch};
@@ -12,7 +13,7 @@ use crate::conv::dense::Operands;
 use crate::conv::{ConvShape, Epilogue, Form};
 use crate::isa::Isa;
 use crate::output::Output;
-use crate::register::{Rows, Tile, even_pieces, lanes, rows_kernels};
+use crate::register::{Rows, Tile, even_pieces, lanes, rows_kernels, rows_of_pairs_kernels};
 use crate::source::Source;
 use crate::workers::{SharedMut, apart, share};
 use rayon::prelude::*;
@@ -27,7 +28,7 @@ const TILES: usize = 16;
 const GROUP: usize = 4 << 20;
 /// Weights from which on the transformed ones do not stay in the L2 cache.
 const MANY: usize = 256 * 256;
-/// Source channels whose weights are transposed at a time.
+/// Source channels whose weights are transposed at a time: whole pairs.
 const CHUNK: usize = 16;
 
 /// In which order data and weights meet.
@@ -56,22 +57,22 @@ pub(in crate::conv) struct Winograd {
 }
 
 impl Winograd {
-    pub fn forward(isa: Isa, shape: &ConvShape) -> Self {
+    pub fn forward(isa: Isa, shape: &ConvShape, terms: Terms) -> Self {
         let [rows, columns] = shape.output();
         let frame = Frame::new(shape);
         let source = frame.source(shape);
         let target = Grid { size: [rows, columns, shape.out_channels], offset: [0, 0], step: 1 };
         let channels = [frame.depth(), shape.out_channels];
-        Self::new(isa, Form::Forward, shape, [source, target], channels)
+        Self::new(isa, Form::Forward, shape, [source, target], channels, terms)
     }
 
     /// Of an odd kernel.
-    pub fn backward_input(isa: Isa, shape: &ConvShape) -> Self {
+    pub fn backward_input(isa: Isa, shape: &ConvShape, terms: Terms) -> Self {
         let [rows, columns] = shape.output();
         let (target, offset) = Frame::new(shape).target(shape);
         let source = Grid { size: [rows, columns, shape.out_channels], offset, step: 1 };
         let channels = [shape.out_channels, shape.in_channels];
-        Self::new(isa, Form::BackwardInput, shape, [source, target], channels)
+        Self::new(isa, Form::BackwardInput, shape, [source, target], channels, terms)
     }
 
     fn new(
@@ -80,12 +81,14 @@ impl Winograd {
         shape: &ConvShape,
         [source, target]: [Grid; 2],
         channels: [usize; 2],
+        terms: Terms,
     ) -> Self {
         let frame = Frame::new(shape);
+        assert!(terms == Terms::F32 || shape.stride == [1, 1], "products of bf16 are not folded");
         let (points, batch) = (frame.family.all(), shape.batch);
         let tiling = Tiling::new(frame.family, target.squares());
         let tile = Tile::for_columns(isa, channels[1]);
-        let panel = Panel { form, frame, channels, width: tile.columns() };
+        let panel = Panel { form, frame, channels, width: tile.columns(), terms };
         let schedule = if channels[0] * channels[1] * panel.phases() < MANY {
             Schedule::Blocks
         } else {
@@ -139,10 +142,11 @@ impl Winograd {
     fn pack_points(&self, w: &[f32], index: usize, out: &mut [f32]) {
         let panel = self.panel;
         let mut buffer = vec![0.0; panel.frame.taps() * CHUNK * panel.width];
-        for inputs in even_pieces(0..panel.channels[0], CHUNK) {
+        for start in (0..panel.channels[0]).step_by(CHUNK) {
+            let inputs = start..(start + CHUNK).min(panel.channels[0]);
             let taps = &mut buffer[..panel.frame.taps() * inputs.len() * panel.width];
-            panel.gather(w, index, inputs.clone(), taps);
-            self.expand(taps, &mut out[inputs.start * panel.width..]);
+            panel.gather(w, index, inputs, taps);
+            self.expand(taps, &mut out[panel.terms.places(start) * panel.width..]);
         }
     }
 
@@ -150,7 +154,12 @@ impl Winograd {
         let (family, width) = (self.panel.frame.family, self.panel.width);
         let mut job = Expand { family, width, taps, points, point_len: self.panel.point_len() };
         // SAFETY: the plan was made for an instruction set that the CPU has; a panel is one tile wide.
-        unsafe { expand(self.tile.isa(), &mut job) }
+        unsafe {
+            match self.panel.terms {
+                Terms::F32 => expand(self.tile.isa(), &mut job),
+                Terms::Bf16 => expand_narrow(self.tile.isa(), &mut job),
+            }
+        }
     }
 
     /// Target = convolution of source, finished by the epilogue.
@@ -265,7 +274,12 @@ impl Winograd {
         for strip in strips {
             // SAFETY: the CPU has the plan's instruction set; rows of the layout are whole vectors; the
             // callers hand out every strip once.
-            unsafe { transform_data(self.tile.isa(), &job, strip) }
+            unsafe {
+                match self.panel.terms {
+                    Terms::F32 => transform_data(self.tile.isa(), &job, strip),
+                    Terms::Bf16 => transform_data_narrow(self.tile.isa(), &job, strip),
+                }
+            }
         }
     }
 
@@ -278,7 +292,10 @@ impl Winograd {
         products: &mut [f32],
         ahead: &mut [Prefetch],
     ) {
-        let kernels = rows_kernels(self.tile);
+        let kernels = match self.panel.terms {
+            Terms::F32 => rows_kernels(self.tile),
+            Terms::Bf16 => rows_of_pairs_kernels(self.tile),
+        };
         let (from, to) = (self.data_layout(block.tiles()), self.product_layout(block.tiles()));
         for point in 0..self.tiling.family.all() {
             let live = self.panel.live(index, point);
@@ -375,7 +392,8 @@ impl Winograd {
     }
 
     fn data_layout(&self, tiles: usize) -> Layout {
-        Layout::rows(self.tiling.family, tiles, self.panel.channels[0], lanes(self.tile.isa()))
+        let Panel { channels, terms, .. } = self.panel;
+        Layout::rows(self.tiling.family, tiles, channels[0], lanes(self.tile.isa()), terms)
     }
 
     fn product_layout(&self, tiles: usize) -> Layout {

@@ -36,6 +36,13 @@ for_each_isa! {
     pub(super) unsafe fn transform_data = strip_of_data(job: &ToPoints<'_>, strip: usize)
 }
 for_each_isa! {
+    /// Transforms the tiles of x in a strip for products of bf16 with weights: channels become pairs.
+    ///
+    /// # Safety
+    /// As [`transform_data`].
+    pub(super) unsafe fn transform_data_narrow = strip_of_narrow_data with bf16 (job: &ToPoints<'_>, strip: usize)
+}
+for_each_isa! {
     /// Transforms the tiles of dy in a strip for products with x.
     ///
     /// # Safety
@@ -50,6 +57,12 @@ unsafe fn strip_of_data<V: Vector>(job: &ToPoints<'_>, index: usize) {
 }
 
 #[inline(always)]
+unsafe fn strip_of_narrow_data<V: Vector>(job: &ToPoints<'_>, index: usize) {
+    // SAFETY: the caller's promise.
+    unsafe { strip::<V, NarrowData>(job, index) }
+}
+
+#[inline(always)]
 unsafe fn strip_of_gradients<V: Vector>(job: &ToPoints<'_>, index: usize) {
     // SAFETY: the caller's promise.
     unsafe { strip::<V, Gradient>(job, index) }
@@ -57,6 +70,9 @@ unsafe fn strip_of_gradients<V: Vector>(job: &ToPoints<'_>, index: usize) {
 
 /// A transform along one axis.
 trait Transform {
+    /// Whether points are stored as pairs of bf16.
+    const NARROW: bool = false;
+
     /// Pixels that a tile reads beyond its outputs, for kernels of so many weights.
     fn more(weights: usize) -> usize;
 
@@ -81,6 +97,26 @@ impl Transform for Data {
         F: Transforms<P, R>,
     {
         F::data::<V, M>(pixels)
+    }
+}
+
+struct NarrowData;
+
+impl Transform for NarrowData {
+    const NARROW: bool = true;
+
+    #[inline(always)]
+    fn more(weights: usize) -> usize {
+        Data::more(weights)
+    }
+
+    #[inline(always)]
+    fn apply<V, F, const P: usize, const R: usize, const M: usize>(pixels: [V; P]) -> [V; P]
+    where
+        V: Vector,
+        F: Transforms<P, R>,
+    {
+        Data::apply::<V, F, P, R, M>(pixels)
     }
 }
 
@@ -216,12 +252,15 @@ unsafe fn tile<V, T, F, const P: usize, const R: usize, const I: usize, const J:
                 }
             }
             let layout = place.layout;
-            let to = place.to.add(layout.at(place.place, place.channel + first));
+            let channel = place.channel + first;
+            let at = if T::NARROW { channel / 2 } else { channel };
+            let to = place.to.add(layout.at(place.place, at));
             for (i, row) in half.into_iter().enumerate() {
                 let row = T::apply::<V, F, P, R, J>(row);
                 for (j, value) in row.into_iter().enumerate() {
                     if F::FAMILY.uses(I, i) && F::FAMILY.uses(J, j) {
-                        value.store(to.add((i * P + j) * layout.point_len()));
+                        let to = to.add((i * P + j) * layout.point_len());
+                        if T::NARROW { value.store_narrow(to) } else { value.store(to) }
                     }
                 }
             }

@@ -2,8 +2,9 @@
 //!
 //! A panel is as many target channels as a product in registers has columns. Weights `[O, K, K, C]` first
 //! become taps `[tap][source channel][column]`, zeros in the columns that are no channels; then, per column,
-//! the taps become points `[point][source channel][column]`.
+//! the taps become points `[point][source channel][column]`, or `[point][pair of source channels][column]`.
 
+use super::Terms;
 use super::frame::Frame;
 use super::memory::LINE;
 use super::points::{F42, F43, F44, Family, Transforms, by_family};
@@ -23,6 +24,8 @@ pub(super) struct Panel {
     pub channels: [usize; 2],
     /// Columns of a panel.
     pub width: usize,
+    /// For products of bf16, kernels are not folded.
+    pub terms: Terms,
 }
 
 impl Panel {
@@ -53,17 +56,23 @@ impl Panel {
         start..(start + self.width).min(self.channels[1])
     }
 
-    /// The source channels that have products at a point; none where the panel's weights are zeros.
+    /// The rows of a panel that have products at a point; none where the panel's weights are zeros.
     pub fn live(&self, panel: usize, point: usize) -> Range<usize> {
         match self.form {
+            _ if self.terms == Terms::Bf16 => 0..self.depth(),
             Form::Forward => self.frame.live(point),
             Form::BackwardInput if self.frame.vanishes(self.phase(panel), point) => 0..0,
             Form::BackwardInput => 0..self.channels[0],
         }
     }
 
+    /// Rows of a panel at a point.
+    fn depth(&self) -> usize {
+        self.terms.places(self.channels[0])
+    }
+
     pub fn point_len(&self) -> usize {
-        self.channels[0] * self.width + LINE
+        self.depth() * self.width + LINE
     }
 
     /// Elements of a panel at all points.
@@ -134,7 +143,7 @@ pub(super) struct Expand<'a> {
     pub width: usize,
     /// `[tap][channel][width]`
     pub taps: &'a [f32],
-    /// `[point][channel][width]`, points `point_len` apart, from the first of these channels on.
+    /// `[point][channel or pair][width]`, points `point_len` apart, from the first of these channels on.
     pub points: &'a mut [f32],
     pub point_len: usize,
 }
@@ -147,10 +156,24 @@ for_each_isa! {
     pub(super) unsafe fn expand = expand_vectors(job: &mut Expand<'_>)
 }
 
+for_each_isa! {
+    /// Transforms weights to pairs of bf16 of channels.
+    ///
+    /// # Safety
+    /// As [`expand`].
+    pub(super) unsafe fn expand_narrow = expand_pairs with bf16 (job: &mut Expand<'_>)
+}
+
 #[inline(always)]
 unsafe fn expand_vectors<V: Vector>(job: &mut Expand<'_>) {
     // SAFETY: the caller's promise.
     unsafe { by_family!(job.family, expand_all[V](job)) }
+}
+
+#[inline(always)]
+unsafe fn expand_pairs<V: Vector>(job: &mut Expand<'_>) {
+    // SAFETY: the caller's promise.
+    unsafe { by_family!(job.family, expand_all_pairs[V](job)) }
 }
 
 #[inline(always)]
@@ -167,19 +190,71 @@ unsafe fn expand_all<V: Vector, F: Transforms<P, R>, const P: usize, const R: us
     for at in (0..tap_len).step_by(V::LANES) {
         // SAFETY: a tap is a whole number of vectors, and points have room for as many.
         unsafe {
-            let tap = |t: usize| V::load(taps.add(t * tap_len + at));
-            let mut half = [[V::splat(0.0); R]; P];
-            for j in 0..R {
-                let column = std::array::from_fn(|i| tap(i * R + j));
-                for (row, value) in half.iter_mut().zip(F::kernel(column)) {
-                    row[j] = value;
-                }
+            let all = points_of::<V, F, P, R>(taps.add(at), tap_len);
+            for (point, value) in all.as_flattened().iter().enumerate() {
+                value.store(points.add(point * job.point_len + at));
             }
-            for (i, row) in half.into_iter().enumerate() {
-                for (j, value) in F::kernel(row).into_iter().enumerate() {
-                    value.store(points.add((i * P + j) * job.point_len + at));
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn expand_all_pairs<V: Vector, F: Transforms<P, R>, const P: usize, const R: usize>(
+    job: &mut Expand<'_>,
+) {
+    let (width, tap_len) = (job.width, job.taps.len() / (R * R));
+    let channels = tap_len / width;
+    let rows = Terms::Bf16.places(channels);
+    assert!(
+        tap_len.is_multiple_of(width)
+            && (P * P - 1) * job.point_len + rows * width <= job.points.len()
+    );
+    let (taps, points) = (job.taps.as_ptr(), job.points.as_mut_ptr());
+    for row in 0..rows {
+        for column in (0..width).step_by(V::LANES) {
+            // SAFETY: a row is a whole number of vectors, and points have room for all rows.
+            unsafe {
+                let taps = taps.add(2 * row * width + column);
+                let even = points_of::<V, F, P, R>(taps, tap_len);
+                let odd = if 2 * row + 1 < channels {
+                    points_of::<V, F, P, R>(taps.add(width), tap_len)
+                } else {
+                    [[V::splat(0.0); P]; P]
+                };
+                let both = even.as_flattened().iter().zip(odd.as_flattened());
+                for (point, (even, odd)) in both.enumerate() {
+                    let to = points.add(point * job.point_len + row * width + column);
+                    even.pair(*odd).store(to);
                 }
             }
         }
+    }
+}
+
+/// A vector of weights at all points.
+///
+/// # Safety
+/// The CPU must have the instruction set, and the vector of each tap must be readable, `tap_len` from one to the next.
+#[inline(always)]
+unsafe fn points_of<V: Vector, F: Transforms<P, R>, const P: usize, const R: usize>(
+    taps: *const f32,
+    tap_len: usize,
+) -> [[V; P]; P] {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let tap = |t: usize| V::load(taps.add(t * tap_len));
+        let mut half = [[V::splat(0.0); R]; P];
+        for j in 0..R {
+            let column = std::array::from_fn(|i| tap(i * R + j));
+            for (row, value) in half.iter_mut().zip(F::kernel(column)) {
+                row[j] = value;
+            }
+        }
+        // A loop, as what is handed to a function of the library would be compiled for any CPU.
+        let mut points = [[V::splat(0.0); P]; P];
+        for (points, row) in points.iter_mut().zip(half) {
+            *points = F::kernel(row);
+        }
+        points
     }
 }

@@ -1,5 +1,6 @@
 //! Buffers in the transformed domain.
 
+use super::Terms;
 use super::points::Family;
 
 /// Elements of a cache line. One more of them per point keeps the streams of a transform from falling
@@ -13,7 +14,7 @@ pub(super) struct Layout {
     tiles: usize,
     /// Channels in a panel, a whole number of vectors.
     pub width: usize,
-    panels: usize,
+    pub panels: usize,
 }
 
 impl Layout {
@@ -23,10 +24,11 @@ impl Layout {
     }
 
     /// One panel of all channels: a row per tile.
-    pub fn rows(family: Family, tiles: usize, channels: usize, lanes: usize) -> Self {
+    pub fn rows(family: Family, tiles: usize, channels: usize, lanes: usize, terms: Terms) -> Self {
+        let places = terms.places(channels.next_multiple_of(lanes));
         // Rows of a product that lie a multiple of 4 KiB apart share a set of the L1 cache.
-        let apart = if channels >= 256 { LINE } else { 0 };
-        let width = channels.next_multiple_of(lanes) + apart;
+        let apart = if places >= 256 { LINE } else { 0 };
+        let width = places + apart;
         Self { points: family.all(), tiles, width, panels: 1 }
     }
 
@@ -38,7 +40,7 @@ impl Layout {
         self.points * self.point_len()
     }
 
-    /// Where a channel of a tile stands at point 0.
+    /// Where a channel of a tile, or a pair of them, stands at point 0.
     #[inline(always)]
     pub fn at(&self, tile: usize, channel: usize) -> usize {
         (channel / self.width * self.tiles + tile) * self.width + channel % self.width

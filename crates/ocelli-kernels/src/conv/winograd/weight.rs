@@ -3,15 +3,17 @@
 //! Tiles are taken in groups. The transforms of a group stand in panels of channels, so that their products,
 //! summed over the tiles, stream; these sums are cut into blocks of output by input channels at each point.
 
+use super::Terms;
 use super::frame::{Frame, Grid};
 use super::input::{Images, ToPoints, transform_data, transform_gradient};
 use super::memory::{LINE, Layout};
+use super::narrow::{Tiles, pair_tiles};
 use super::sums::{CHANNELS, Sums};
 use super::tiles::{Block, Tiling};
 use crate::Scratch;
 use crate::conv::ConvShape;
 use crate::isa::Isa;
-use crate::register::{Outer, Tile, even_pieces, outer_kernels};
+use crate::register::{Outer, Tile, even_pieces, outer_kernels, outer_of_pairs_kernels};
 use crate::source::Source;
 use crate::workers::{SharedMut, apart, share};
 use std::ops::Range;
@@ -47,6 +49,7 @@ pub(super) enum Schedule {
 pub(in crate::conv) struct WeightGradient {
     tile: Tile,
     schedule: Schedule,
+    terms: Terms,
     frame: Frame,
     shape: ConvShape,
     x: Grid,
@@ -62,17 +65,17 @@ pub(in crate::conv) struct WeightGradient {
 type Pair<T> = [T; 2];
 
 impl WeightGradient {
-    pub fn new(isa: Isa, shape: &ConvShape) -> Self {
+    pub fn new(isa: Isa, shape: &ConvShape, terms: Terms) -> Self {
         let frame = Frame::new(shape);
         let tiling = Tiling::new(frame.family, shape.output());
         let slices = shape.batch * tiling.rows.tiles() * tiling.columns.tiles() / SLICE;
         let many = frame.depth() * shape.out_channels >= MANY;
         // A few slices would keep no more threads busy.
         let schedule = if many || slices < 4 { Schedule::Groups } else { Schedule::Slices };
-        Self::scheduled(isa, shape, schedule)
+        Self::scheduled(isa, shape, schedule, terms)
     }
 
-    pub(super) fn scheduled(isa: Isa, shape: &ConvShape, schedule: Schedule) -> Self {
+    pub(super) fn scheduled(isa: Isa, shape: &ConvShape, schedule: Schedule, terms: Terms) -> Self {
         let [rows, columns] = shape.output();
         let frame = Frame::new(shape);
         let y = [rows, columns, shape.out_channels];
@@ -88,6 +91,7 @@ impl WeightGradient {
         Self {
             tile,
             schedule,
+            terms,
             frame,
             shape: *shape,
             x: frame.source(shape),
@@ -143,6 +147,9 @@ impl WeightGradient {
                     .strips
                     .clone()
                     .for_each(|strip| self.transform(images, &group, transforms, strip));
+                if self.terms == Terms::Bf16 {
+                    (0..points).for_each(|point| self.narrow(&group, transforms, point));
+                }
                 for (i, sums) in sums.chunks_exact_mut(self.point_len()).enumerate() {
                     self.multiply(&group, [z, v], [i / points, i % points], (sums, accumulate));
                 }
@@ -183,6 +190,9 @@ impl WeightGradient {
                 let images = self.images(sources, &(strip..strip + 1), memory, loaded, zero);
                 self.transform(images, &group, transforms, strip)
             });
+            if self.terms == Terms::Bf16 {
+                share(0..points, memory, each, |point, _| self.narrow(&group, transforms, point));
+            }
             if once {
                 let dw = SharedMut::new(dw);
                 share(0..blocks, memory, each, |block, sums| {
@@ -225,6 +235,17 @@ impl WeightGradient {
         }
     }
 
+    /// The transforms of a group at a point to pairs of tiles. No one else may use them meanwhile.
+    fn narrow(&self, group: &Block, transforms: Pair<SharedMut<'_>>, point: usize) {
+        let tiles = group.owners(point);
+        for (layout, values) in self.layouts(group.tiles()).into_iter().zip(transforms) {
+            let values = values.range(point * layout.point_len(), layout.point_len());
+            // SAFETY: the callers hand out every point once; the CPU has the plan's instruction set, and panels are a
+            // tile wide.
+            unsafe { pair_tiles(self.tile.isa(), &Tiles { values, layout, tiles: tiles.clone() }) }
+        }
+    }
+
     /// Adds what a group contributes to a block of sums at one point, or writes it.
     fn multiply(
         &self,
@@ -233,7 +254,10 @@ impl WeightGradient {
         [block, point]: [usize; 2],
         (sums, accumulate): (&mut [f32], bool),
     ) {
-        let kernels = outer_kernels(self.tile);
+        let kernels = match self.terms {
+            Terms::F32 => outer_kernels(self.tile),
+            Terms::Bf16 => outer_of_pairs_kernels(self.tile),
+        };
         let [z_layout, v_layout] = self.layouts(group.tiles());
         let z = &z[point * z_layout.point_len()..][..z_layout.point_len()];
         let v = &v[point * v_layout.point_len()..][..v_layout.point_len()];
@@ -247,7 +271,7 @@ impl WeightGradient {
                 let to = (o.start % self.sums[0]) * self.sums[1] + c.start % self.sums[1];
                 let last = to + (o.len() - 1) * self.sums[1] + width;
                 let job = Outer {
-                    depth: tiles.len(),
+                    depth: self.terms.places(tiles.len()),
                     a: z[z_layout.at(tiles.start, o.start)..].as_ptr(),
                     a_stride: width,
                     b: v[v_layout.at(tiles.start, c.start)..].as_ptr(),
