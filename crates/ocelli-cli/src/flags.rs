@@ -149,7 +149,7 @@ pub struct PrecisionFlags {
     /// Compute every convolution as it is defined, without Winograd's rounding: slower
     #[arg(long, conflicts_with = "bf16")]
     precise: bool,
-    /// Mixed precision: feature maps in bf16, weights and sums in f32; half the memory, and fast on CPUs with AMX
+    /// Mixed precision: feature maps in bf16, weights and sums in f32; half the memory, and fast on CPUs with AMX or AVX512-BF16
     #[arg(long)]
     bf16: bool,
 }

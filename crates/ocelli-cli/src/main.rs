@@ -50,7 +50,9 @@ fn main() -> ExitCode {
 
 fn run(program: Program) -> anyhow::Result<()> {
     if let Err(other) = ocelli::kernels::isa::from_environment() {
-        anyhow::bail!("OCELLI_MAX_ISA is \"{other}\"; it may be portable, avx2 or avx512");
+        anyhow::bail!(
+            "OCELLI_MAX_ISA is \"{other}\"; it may be portable, avx2, avx512, avx512bf16 or amx"
+        );
     }
     match program.command {
         Command::Finetune(command) => command.run(),

@@ -158,6 +158,19 @@ fn where_a_depthwise_operand_begins_in_memory_changes_no_bit() {
 }
 
 #[test]
+fn pixels_of_many_channels() {
+    let pixels = ConvShape { kernel: [1, 1], padding: Padding::default(), ..BASE };
+    let channels = [(130, 150), (129, 128), (17, 1000), (1000, 18)];
+    for (in_channels, out_channels) in channels {
+        for (batch, height, width) in [(1, 1, 1), (3, 7, 9), (0, 5, 5), (2, 8, 8)] {
+            check(ConvShape { in_channels, out_channels, batch, height, width, ..pixels });
+        }
+    }
+    // More than are brought into order at once.
+    check(ConvShape { height: 67, width: 65, in_channels: 129, out_channels: 271, ..pixels });
+}
+
+#[test]
 fn images_of_one_pixel_and_kernels_larger_than_the_image() {
     let pixel =
         ConvShape { height: 1, width: 1, kernel: [1, 1], padding: Padding::default(), ..BASE };

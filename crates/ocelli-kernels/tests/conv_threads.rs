@@ -32,6 +32,13 @@ fn the_number_of_threads_changes_no_bit() {
             ..depthwise
         },
         ConvShape { kernel: [9, 9], padding: Padding::symmetric(4, 4), ..depthwise },
+        ConvShape {
+            kernel: [1, 1],
+            padding: Padding::default(),
+            in_channels: 210,
+            out_channels: 150,
+            ..dense
+        },
         // Fewer blocks than threads, which share the weights then; also of two images.
         ConvShape { batch: 2, in_channels: 200, out_channels: 230, ..small },
         ConvShape { in_channels: 200, out_channels: 230, ..small },

@@ -9,6 +9,7 @@
 
 mod lines;
 mod pack;
+mod pointwise;
 mod target;
 mod weight;
 

@@ -10,6 +10,7 @@
 use super::super::ConvShape;
 use super::super::grid::{Grid, Pass, Run};
 use super::lines::{Block, Blocks, Lines};
+use super::pointwise::Pointwise;
 use super::{BYTES, joined, most_rows};
 use crate::Scratch;
 use crate::arrange::add_block;
@@ -38,6 +39,7 @@ pub(in super::super) struct WeightGradient {
     /// Blocks in a slice.
     slice: usize,
     isa: Isa,
+    pointwise: Option<Pointwise>,
 }
 
 /// What the positions of a block's images look like.
@@ -62,7 +64,10 @@ impl WeightGradient {
         let most = most_rows(&pass, &lines, line * size_of::<Bf16>(), BYTES, slices);
         let blocks = Blocks::new(&pass, most);
         let slice = blocks.iter().count().div_ceil(slices).max(1);
-        Self { pass, groups: shape.groups, group, lines, runs, blocks, slice, isa }
+        let pixels = pass.batch * pass.source[0] * pass.source[1];
+        let plain = pass.is_plain() && shape.groups == 1;
+        let pointwise = plain.then(|| Pointwise::new(pixels, group, isa)).flatten();
+        Self { pass, groups: shape.groups, group, lines, runs, blocks, slice, isa, pointwise }
     }
 
     fn grid(&self) -> &Grid {
@@ -81,6 +86,9 @@ impl WeightGradient {
 
     /// dw `[O, kH, kW, I]` of x and dy.
     pub fn run(&self, x: Source<'_>, dy: Source<'_>, dw: &mut [f32], scratch: &mut Scratch) {
+        if let Some(pointwise) = &self.pointwise {
+            return pointwise.run([x, dy], dw, scratch);
+        }
         let blocks: Vec<_> = self.blocks.iter().collect();
         let slices = blocks.len().div_ceil(self.slice);
         if slices == 0 {
@@ -287,7 +295,7 @@ multiversion! {
 
 multiversion! {
     /// The words of some channels of 16 pixels and 16 others.
-    fn pairs(rows: [&[Bf16]; 2], channels: usize, count: usize, to: &mut Words) {
+    pub(super) fn pairs(rows: [&[Bf16]; 2], channels: usize, count: usize, to: &mut Words) {
         for (i, words) in to.iter_mut().enumerate() {
             let first = &rows[0][i * channels..][..count];
             let second = &rows[1][i * channels..][..count];
