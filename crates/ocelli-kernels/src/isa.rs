@@ -66,13 +66,19 @@ pub fn from_environment() -> Result<Isa, String> {
 ///
 /// For tests and benchmarks: it holds for the whole process.
 pub fn limit(highest: Isa) -> Isa {
-    let chosen = detected().min(highest);
+    let chosen = detected_up_to(highest).min(highest);
     CHOSEN.store(chosen as u8, Ordering::Relaxed);
     chosen
 }
 
-#[cfg(target_arch = "x86_64")]
 pub(crate) fn detected() -> Isa {
+    detected_up_to(Isa::Amx)
+}
+
+/// What this CPU has. The operating system is asked for AMX only where that is wanted: it makes room for the registers
+/// of threads then.
+#[cfg(target_arch = "x86_64")]
+fn detected_up_to(highest: Isa) -> Isa {
     let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
     let avx512 = is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512bw")
@@ -80,7 +86,7 @@ pub(crate) fn detected() -> Isa {
         && is_x86_feature_detected!("avx512vl");
     match (avx2, avx512) {
         (true, true) if !is_x86_feature_detected!("avx512bf16") => Isa::Avx512,
-        (true, true) if crate::tiles::allowed() => Isa::Amx,
+        (true, true) if highest == Isa::Amx && crate::tiles::allowed() => Isa::Amx,
         (true, true) => Isa::Avx512Bf16,
         (true, false) => Isa::Avx2,
         (false, _) => Isa::Portable,
@@ -88,11 +94,12 @@ pub(crate) fn detected() -> Isa {
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-pub(crate) fn detected() -> Isa {
+fn detected_up_to(_: Isa) -> Isa {
     Isa::Portable
 }
 
 /// Whether the CPU has instructions for bf16 that the limit allows.
+#[cfg(target_arch = "x86_64")]
 pub(crate) fn has_bf16() -> bool {
     current() >= Isa::Avx512Bf16
 }

@@ -16,8 +16,10 @@ use memmap2::MmapMut;
 
 /// Values of a cache line: regions begin at whole ones.
 const LINE: usize = 16;
-/// Values of a chunk. Of these only pages that were ever written take memory.
+/// Values of a chunk, if the system has so many to give. Of these only pages that were ever written take memory.
 const CHUNK: usize = 1 << 28;
+/// In debug builds a line behind each region holds this, to be seen when it is dropped.
+const BEHIND: u32 = 0xdead_beef;
 
 static HEAP: Mutex<Heap> = Mutex::new(Heap { chunks: Vec::new(), free: BTreeMap::new() });
 
@@ -47,20 +49,27 @@ unsafe impl Send for Chunk {}
 unsafe impl Sync for Chunk {}
 
 impl Chunk {
-    /// So many zeros.
-    fn new(len: usize) -> Self {
-        let bytes = (len + LINE) * size_of::<f32>();
-        let memory: &'static mut [u8] = match MmapMut::map_anon(bytes) {
+    /// Zeros: so many, or at least `least` where the system does not have them.
+    fn new(len: usize, least: usize) -> (Self, usize) {
+        let map = MmapMut::map_anon(Self::bytes(len));
+        if map.is_err() && len > least {
+            return Self::new((len / 2).max(least), least);
+        }
+        let memory: &'static mut [u8] = match map {
             Ok(map) => {
                 // Large pages are wishes, as they only save time.
                 #[cfg(target_os = "linux")]
                 let _ = map.advise(memmap2::Advice::HugePage);
                 &mut Box::leak(Box::new(map))[..]
             }
-            Err(_) => vec![0; bytes].leak(),
+            Err(_) => vec![0; Self::bytes(len)].leak(),
         };
         let start = memory.as_ptr().align_offset(LINE * size_of::<f32>());
-        Self(NonNull::from(&mut memory[start..]).cast())
+        (Self(NonNull::from(&mut memory[start..]).cast()), len)
+    }
+
+    fn bytes(len: usize) -> usize {
+        (len + LINE) * size_of::<f32>()
     }
 }
 
@@ -78,8 +87,8 @@ impl Heap {
             End::Last => places.rfind(fits),
         };
         let (place, free) = found.map(|(&place, &free)| (place, free)).unwrap_or_else(|| {
-            let free = len.max(CHUNK);
-            self.chunks.push(Chunk::new(free));
+            let (chunk, free) = Chunk::new(len.max(CHUNK), len);
+            self.chunks.push(chunk);
             ((self.chunks.len() - 1, 0), free)
         });
         self.free.remove(&place);
@@ -128,14 +137,26 @@ impl Region {
     }
 
     fn at(len: usize, end: End) -> Self {
+        assert!(len <= isize::MAX as usize / 8, "{len} values in one region");
         let mut heap = heap();
         let place = heap.take(Self::taken(len), end);
-        Self { chunk: heap.chunks[place.0], place, len }
+        let mut region = Self { chunk: heap.chunks[place.0], place, len };
+        if cfg!(debug_assertions) {
+            region.behind().fill(f32::from_bits(BEHIND));
+        }
+        region
     }
 
-    /// Whole lines.
+    /// Whole lines, in debug builds with another behind.
     fn taken(len: usize) -> usize {
-        len.max(1).next_multiple_of(LINE)
+        len.max(1).next_multiple_of(LINE) + if cfg!(debug_assertions) { LINE } else { 0 }
+    }
+
+    /// What is taken beyond its values.
+    fn behind(&mut self) -> &mut [f32] {
+        let len = Self::taken(self.len) - self.len;
+        // SAFETY: as in `deref`; the heap gave these values to this region, too.
+        unsafe { NonNull::slice_from_raw_parts(self.start().add(self.len), len).as_mut() }
     }
 
     fn start(&self) -> NonNull<f32> {
@@ -146,6 +167,10 @@ impl Region {
 
 impl Drop for Region {
     fn drop(&mut self) {
+        if cfg!(debug_assertions) && !std::thread::panicking() {
+            let whole = self.behind().iter().all(|value| value.to_bits() == BEHIND);
+            assert!(whole, "somebody wrote beyond the end of a region of {} values", self.len);
+        }
         heap().give_back(self.place, Self::taken(self.len));
     }
 }
@@ -178,7 +203,7 @@ mod tests {
     use super::*;
 
     fn heap_of(free: &[(Place, usize)]) -> Heap {
-        Heap { chunks: vec![Chunk::new(1); 2], free: free.iter().copied().collect() }
+        Heap { chunks: vec![Chunk::new(1, 1).0; 2], free: free.iter().copied().collect() }
     }
 
     #[test]

@@ -31,7 +31,15 @@ impl Scratch {
     pub fn take(&mut self, len: usize) -> &mut [f32] {
         // Given back first, so that old and new never stand side by side.
         self.buffer.take_if(|buffer| buffer.len() < len);
-        &mut self.buffer.get_or_insert_with(|| Region::new(len))[..len]
+        let fresh = || {
+            let mut buffer = Region::new(len);
+            if cfg!(debug_assertions) {
+                // So that a test sees what is read before it was written.
+                buffer.fill(f32::NAN);
+            }
+            buffer
+        };
+        &mut self.buffer.get_or_insert_with(fresh)[..len]
     }
 
     /// Whether convolutions that work in it keep to the calling thread, for whoever has work of that kind for every

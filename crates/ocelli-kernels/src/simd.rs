@@ -583,7 +583,8 @@ mod tests {
                 let [even, odd] = [2 * i, 2 * i + 1].map(narrow);
                 let got = y[16 + i].to_bits();
                 let same = |half: u32, value: Bf16| {
-                    half as u16 == value.bits() || x[3].is_nan() && value.to_f32().is_nan()
+                    let got = f32::from_bits(half << 16);
+                    half == u32::from(value.bits()) || got.is_nan() && value.to_f32().is_nan()
                 };
                 assert!(same(got & 0xffff, even) && same(got >> 16, odd), "{isa:?} {i}");
             }

@@ -2,12 +2,14 @@
 //!
 //! `OCELLI_MAX_ISA=avx2 cargo test -p ocelli-kernels` runs all other tests with one.
 
+#![allow(clippy::unwrap_used)] // a test that cannot go on fails
+
 mod definition;
 
 use definition::{BASE, Data, Passes, run, wrong};
 use ocelli_kernels::isa::{Isa, limit};
 use ocelli_kernels::testing::{relative_error, widen};
-use ocelli_kernels::{Algorithm, Conv, ConvShape, Padding, Scratch};
+use ocelli_kernels::{Algorithm, Conv, ConvShape, Padding, Precision, Scratch};
 
 const SHAPE: ConvShape = ConvShape {
     height: 9,
@@ -27,6 +29,25 @@ fn agree(got: &Passes, other: &Passes) {
     }
 }
 
+/// That mixed precision takes the algorithms that are fast with an instruction set.
+fn chooses_for_mixed_precision(isa: Isa) {
+    let layer = ConvShape { batch: 16, in_channels: 64, out_channels: 64, ..SHAPE };
+    let strided = ConvShape { stride: [2, 2], ..layer };
+    let pixels = ConvShape { kernel: [1, 1], padding: Padding::default(), ..layer };
+    let image = ConvShape { height: 224, width: 224, in_channels: 3, ..strided };
+    let stem = ConvShape { kernel: [7, 7], padding: Padding::symmetric(3, 3), ..image };
+    let each = ConvShape { groups: 64, ..layer };
+    let chosen = [layer, strided, pixels, stem, each]
+        .map(|shape| Conv::plan_in(shape, Precision::Mixed).unwrap().algorithm());
+    use Algorithm::{Depthwise, Direct, FoldedWinograd, Mixed, MixedWinograd, Winograd};
+    let expected = match isa {
+        Isa::Amx => [Mixed, Mixed, Mixed, Mixed, Depthwise],
+        Isa::Avx512Bf16 => [MixedWinograd, Mixed, Mixed, FoldedWinograd, Depthwise],
+        _ => [Winograd, FoldedWinograd, Direct, FoldedWinograd, Depthwise],
+    };
+    assert_eq!(chosen, expected, "{isa:?}");
+}
+
 #[test]
 fn every_instruction_set_follows_the_definition() {
     let mut before: Option<Vec<Passes>> = None;
@@ -35,6 +56,7 @@ fn every_instruction_set_follows_the_definition() {
             eprintln!("skipped: this CPU has no {isa:?}");
             continue;
         }
+        chooses_for_mixed_precision(isa);
         let mut mixed = vec![];
         for stride in [[1, 1], [2, 2]] {
             let shapes = [

@@ -148,9 +148,9 @@ impl Conv {
                 backward: Depthwise::backward_input(&shape, isa),
             },
             Algorithm::Mixed => Kernel::Mixed {
-                forward: Mixed::forward(&shape),
-                backward: Mixed::backward_input(&shape),
-                weight: mixed::WeightGradient::new(&shape),
+                forward: Mixed::forward(&shape, isa),
+                backward: Mixed::backward_input(&shape, isa),
+                weight: mixed::WeightGradient::new(&shape, isa),
             },
         };
         Ok(Conv { shape, isa, algorithm, kernel })
@@ -236,7 +236,7 @@ impl Conv {
     }
 }
 
-/// So many values, all of which `write` writes.
+/// So many values, of which `write` writes all that are read.
 fn fresh(len: usize, write: impl FnOnce(&mut [f32])) -> Region {
     let mut data = Region::new(len);
     if cfg!(debug_assertions) {

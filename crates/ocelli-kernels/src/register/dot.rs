@@ -82,18 +82,19 @@ pub(super) unsafe fn multiply<V: Vector, const M: usize, const N: usize, const P
     panel: *const f32,
     depth: usize,
 ) {
-    const UNROLL: usize = 4;
+    // LLVM would broadcast the pairs of several steps ahead, and spill them.
+    let unroll = if PAIRS { 1 } else { 4 };
     let width = N * V::LANES;
     let mut panel = panel;
     let mut k = 0;
     // SAFETY: k stays below depth.
     unsafe {
-        while k + UNROLL <= depth {
-            for u in 0..UNROLL {
+        while k + unroll <= depth {
+            for u in 0..unroll {
                 step::<V, M, N, PAIRS>(sums, &rows, k + u, panel.add(u * width));
             }
-            panel = panel.add(UNROLL * width);
-            k += UNROLL;
+            panel = panel.add(unroll * width);
+            k += unroll;
         }
         while k < depth {
             step::<V, M, N, PAIRS>(sums, &rows, k, panel);

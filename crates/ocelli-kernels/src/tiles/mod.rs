@@ -13,7 +13,7 @@ mod vectors;
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 pub(crate) use amx::allowed;
-#[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
+#[cfg(all(target_arch = "x86_64", not(target_os = "linux")))]
 pub(crate) fn allowed() -> bool {
     false
 }
@@ -70,9 +70,9 @@ pub(crate) struct Tiles {
 }
 
 impl Tiles {
-    /// By what `isa` has for them, no more than [`isa::current`] says.
+    /// By what `isa` has for them, no more than this CPU.
     pub fn new(isa: Isa) -> Self {
-        assert!(isa <= isa::current(), "{isa:?} is not there");
+        assert!(isa <= isa::detected(), "{isa:?} is not there");
         #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
         if isa == Isa::Amx {
             // SAFETY: it is there.
@@ -177,7 +177,7 @@ mod tests {
     #[test]
     fn products_are_those_of_matrices() {
         for by in [Isa::Portable, Isa::Avx512Bf16, Isa::Amx] {
-            if by > isa::current() {
+            if by > isa::detected() {
                 eprintln!("skipped: there is no {by:?}");
                 continue;
             }

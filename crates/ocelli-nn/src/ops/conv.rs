@@ -50,14 +50,17 @@ impl Filters {
         if let Some((_, packed)) = kept.iter().find(|(_, packed)| fits(packed)) {
             return Ok(packed.clone());
         }
-        let packed = Arc::new(self.weight.with(|w| plan.pack(form, w))?);
+        let pack = || Ok(Arc::new(self.weight.with(|w| plan.pack(form, w))?));
         // One that learns is another in the next step, and memory is short in this one.
-        if !learns {
-            if kept.len() == FORMS {
-                kept.remove(0);
-            }
-            kept.push((now, packed.clone()));
+        if learns {
+            drop(kept);
+            return pack();
         }
+        let packed = pack()?;
+        if kept.len() == FORMS {
+            kept.remove(0);
+        }
+        kept.push((now, packed.clone()));
         Ok(packed)
     }
 }

@@ -17,7 +17,7 @@ use super::dense::Operands;
 use super::grid::{Grid, Pass, Run};
 use super::{ConvShape, Epilogue};
 use crate::bf16::{Bf16, Element, Floats, either};
-use crate::isa::{self, Isa};
+use crate::isa::Isa;
 use crate::output::Output;
 use crate::register::even_pieces;
 use crate::tiles::{DEPTH, Job, ROW, SIDE, TILE, Tiles};
@@ -51,15 +51,15 @@ pub(super) struct Mixed {
 }
 
 impl Mixed {
-    pub fn forward(shape: &ConvShape) -> Self {
-        Self::new(Pass::forward(shape), shape.groups)
+    pub fn forward(shape: &ConvShape, isa: Isa) -> Self {
+        Self::new(Pass::forward(shape), shape.groups, isa)
     }
 
-    pub fn backward_input(shape: &ConvShape) -> Self {
-        Self::new(Pass::backward_input(shape), shape.groups)
+    pub fn backward_input(shape: &ConvShape, isa: Isa) -> Self {
+        Self::new(Pass::backward_input(shape), shape.groups, isa)
     }
 
-    fn new(pass: Pass, groups: usize) -> Self {
+    fn new(pass: Pass, groups: usize, isa: Isa) -> Self {
         let pass = joined(pass);
         let group = [pass.source[2] / groups, pass.target[2] / groups];
         let lines = Lines::new(&pass);
@@ -67,7 +67,7 @@ impl Mixed {
         let loaded = (lines.image_len(2) - lines.image_len(1)) * size_of::<Bf16>();
         let blocks = Blocks::new(&pass, most_rows(&pass, &lines, line + loaded, BYTES, BLOCKS));
         let runs = pass.grids.iter().map(|grid| grid.runs(groups == 1)).collect();
-        Self { pass, groups, group, lines, runs, blocks, isa: isa::current() }
+        Self { pass, groups, group, lines, runs, blocks, isa }
     }
 
     /// How many blocks the target is written in, but where weights are dealt out in several [pieces](Self::pieces).
@@ -342,7 +342,7 @@ mod tests {
             dilation: [1, 1],
             groups: 1,
         };
-        let pieces = |shape, threads| Mixed::forward(&shape).pieces(threads);
+        let pieces = |shape, threads| Mixed::forward(&shape, Isa::Portable).pieces(threads);
         assert_eq!([1, 2, 8].map(|threads| pieces(layer, threads)), [1, 4, 16]);
         let two = ConvShape { batch: 2, ..layer };
         assert_eq!([2, 3].map(|threads| pieces(two, threads)), [1, 3]);

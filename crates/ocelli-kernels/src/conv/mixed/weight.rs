@@ -15,7 +15,7 @@ use super::{BYTES, joined, most_rows};
 use crate::Scratch;
 use crate::arrange::add_block;
 use crate::bf16::Bf16;
-use crate::isa::{self, Isa, multiversion};
+use crate::isa::{Isa, multiversion};
 use crate::register::even_pieces;
 use crate::source::Source;
 use crate::tiles::{DEPTH, Job, ROW, SIDE, TILE, Tiles, Words, pair, transpose, words};
@@ -53,12 +53,11 @@ struct Positions {
 }
 
 impl WeightGradient {
-    pub fn new(shape: &ConvShape) -> Self {
+    pub fn new(shape: &ConvShape, isa: Isa) -> Self {
         let pass = joined(Pass::forward(shape));
         let group = [shape.group_in(), shape.group_out()];
         let (lines, runs) = (Lines::new(&pass), pass.grids[0].runs(shape.groups == 1));
         let line = lines.image_len(2) - lines.image_len(1) + lines.pitch * shape.out_channels;
-        let isa = isa::current();
         let sums = shape.groups * group[1] * runs.len() * row_of(&runs[0], group[0]);
         let slices = 1 << (SUMS / sums).clamp(2, SLICES).ilog2();
         let most = most_rows(&pass, &lines, line * size_of::<Bf16>(), BYTES, slices);

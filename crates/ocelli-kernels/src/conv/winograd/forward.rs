@@ -272,7 +272,7 @@ impl Winograd {
         let layout = self.data_layout(block.tiles());
         let job = ToPoints { images, block, layout, to };
         for strip in strips {
-            // SAFETY: the CPU has the plan's instruction set; rows of the layout are whole vectors; the
+            // SAFETY: the CPU has the plan's instruction set; rows of the layout have room for whole vectors; the
             // callers hand out every strip once.
             unsafe {
                 match self.panel.terms {

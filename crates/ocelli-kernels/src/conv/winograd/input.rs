@@ -36,10 +36,11 @@ for_each_isa! {
     pub(super) unsafe fn transform_data = strip_of_data(job: &ToPoints<'_>, strip: usize)
 }
 for_each_isa! {
-    /// Transforms the tiles of x in a strip for products of bf16 with weights: channels become pairs.
+    /// Transforms the tiles of x in a strip for products of bf16 with weights: channels become pairs. Of a kernel that is
+    /// not folded.
     ///
     /// # Safety
-    /// As [`transform_data`].
+    /// As [`transform_data`], but rows of the layout have half as many places as whole vectors of all channels.
     pub(super) unsafe fn transform_data_narrow = strip_of_narrow_data with bf16 (job: &ToPoints<'_>, strip: usize)
 }
 for_each_isa! {
@@ -59,7 +60,7 @@ unsafe fn strip_of_data<V: Vector>(job: &ToPoints<'_>, index: usize) {
 #[inline(always)]
 unsafe fn strip_of_narrow_data<V: Vector>(job: &ToPoints<'_>, index: usize) {
     // SAFETY: the caller's promise.
-    unsafe { strip::<V, NarrowData>(job, index) }
+    unsafe { strip_of::<V, NarrowData, F43, 6, 3>(job, index) }
 }
 
 #[inline(always)]

@@ -24,7 +24,7 @@ pub(super) struct Panel {
     pub channels: [usize; 2],
     /// Columns of a panel.
     pub width: usize,
-    /// For products of bf16, kernels are not folded.
+    /// What products at the points are made of; kernels of bf16 are not folded.
     pub terms: Terms,
 }
 
@@ -157,7 +157,7 @@ for_each_isa! {
 }
 
 for_each_isa! {
-    /// Transforms weights to pairs of bf16 of channels.
+    /// Transforms weights of a kernel that is not folded to pairs of bf16 of channels.
     ///
     /// # Safety
     /// As [`expand`].
@@ -173,7 +173,7 @@ unsafe fn expand_vectors<V: Vector>(job: &mut Expand<'_>) {
 #[inline(always)]
 unsafe fn expand_pairs<V: Vector>(job: &mut Expand<'_>) {
     // SAFETY: the caller's promise.
-    unsafe { by_family!(job.family, expand_all_pairs[V](job)) }
+    unsafe { expand_all_pairs::<V, F43, 6, 3>(job) }
 }
 
 #[inline(always)]
@@ -245,7 +245,10 @@ unsafe fn points_of<V: Vector, F: Transforms<P, R>, const P: usize, const R: usi
         let tap = |t: usize| V::load(taps.add(t * tap_len));
         let mut half = [[V::splat(0.0); R]; P];
         for j in 0..R {
-            let column = std::array::from_fn(|i| tap(i * R + j));
+            let mut column = [V::splat(0.0); R];
+            for (i, value) in column.iter_mut().enumerate() {
+                *value = tap(i * R + j);
+            }
             for (row, value) in half.iter_mut().zip(F::kernel(column)) {
                 row[j] = value;
             }

@@ -16,8 +16,8 @@ for_each_isa! {
     /// Writes the pairs of tiles where the first half of them stood; the last tile may be alone.
     ///
     /// # Safety
-    /// The CPU must have the instruction set, the panels must be a whole number of its vectors wide, and no one else may
-    /// use the values meanwhile.
+    /// The CPU must have the instruction set, the panels must be a whole number of its vectors wide, the values must be
+    /// those of a whole point of the layout, which has the tiles, and no one else may use them meanwhile.
     pub(super) unsafe fn pair_tiles = pair_vectors with bf16 (job: &Tiles)
 }
 
@@ -28,7 +28,8 @@ unsafe fn pair_vectors<V: Vector>(job: &Tiles) {
         let row = |tile: usize| values.wrapping_add(layout.at(tile, panel * layout.width));
         for (to, tile) in (tiles.start..).zip(tiles.clone().step_by(2)) {
             for first in (0..layout.width).step_by(V::LANES) {
-                // SAFETY: the rows of all tiles and panels lie within a point; a row is written when it has been read.
+                // SAFETY: the rows of all tiles and panels lie within the point, as the caller promises; a row is written
+                // when it has been read.
                 unsafe {
                     let even = V::load(row(tile).add(first));
                     let odd = if tile + 1 < tiles.end {
