@@ -5,6 +5,7 @@
 //! compiler needs no proof that rows do not overlap; loops over N and R have constant bounds and become
 //! straight vector code.
 
+use crate::bf16::Element;
 use std::array;
 
 /// The widths in which a row is walked, widest first.
@@ -26,6 +27,18 @@ pub(crate) fn load<const N: usize, T: Copy>(row: &[T], at: usize) -> [T; N] {
         Some(lanes) => *lanes,
         None => unreachable!("a row is cut at multiples of N"),
     }
+}
+
+/// Channels `at..at + N` of a row, as f32.
+#[inline(always)]
+pub(crate) fn load_wide<const N: usize, T: Element>(row: &[T], at: usize) -> [f32; N] {
+    let lanes = load::<N, T>(row, at);
+    // A loop, as what is handed to a function of the library would be compiled for any CPU.
+    let mut wide = [0.0; N];
+    for (wide, lane) in wide.iter_mut().zip(lanes) {
+        *wide = lane.value();
+    }
+    wide
 }
 
 /// Writes channels `at..at + N` of a row.

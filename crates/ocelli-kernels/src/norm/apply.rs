@@ -7,13 +7,13 @@ use super::clamp::{Clamp, Flag, Linear, Relu, Relu6};
 use crate::activation::Activation;
 use crate::bf16::Element;
 use crate::isa::multiversion;
-use crate::lanes::{load, rows as rows_of, rows_mut, store, widths};
+use crate::lanes::{load, load_wide, rows as rows_of, rows_mut, store, widths};
 use rayon::prelude::*;
 
 /// One block of rows of every operand; absent ones are empty.
-struct Block<'a> {
-    x: &'a [f32],
-    residual: &'a [f32],
+struct Block<'a, T> {
+    x: &'a [T],
+    residual: &'a [T],
     y: &'a mut [f32],
     mask: &'a mut [u32],
 }
@@ -39,13 +39,7 @@ pub(super) fn apply_add<T: Element>(
             let pieces = x.chunks(group).zip(residual.chunks(group)).zip(y.chunks_mut(group));
             for ((x, residual), y) in pieces {
                 let mask = masks.next().unwrap_or_default();
-                T::wide(x, |x| {
-                    T::wide(residual, |residual| {
-                        T::fill(y, |y| {
-                            add(norm, Block { x, residual, y, mask });
-                        })
-                    })
-                });
+                T::fill(y, |y| add(norm, Block { x, residual, y, mask }));
             }
         });
 }
@@ -59,11 +53,11 @@ pub(super) fn apply<T: Element, U: Element>(blocks: Blocks, norm: &Norm, x: &[T]
 pub(super) fn rows<T: Element, U: Element>(norm: &Norm, x: &[T], y: &mut [U]) {
     let piece = piece::<T, U>(norm.channels());
     for (x, y) in x.chunks(piece).zip(y.chunks_mut(piece)) {
-        T::wide(x, |x| U::fill(y, |y| run(norm, Block { x, residual: &[], y, mask: &mut [] })));
+        U::fill(y, |y| run(norm, Block { x, residual: &[], y, mask: &mut [] }));
     }
 }
 
-fn add(norm: &Norm, block: Block<'_>) {
+fn add<T: Element>(norm: &Norm, block: Block<'_, T>) {
     // A clamp has a mask.
     match norm.act {
         Activation::Relu => apply_block(Relu, Flag::<true>, Flag::<true>, norm, block),
@@ -72,7 +66,7 @@ fn add(norm: &Norm, block: Block<'_>) {
     }
 }
 
-fn run(norm: &Norm, block: Block<'_>) {
+fn run<T: Element>(norm: &Norm, block: Block<'_, T>) {
     let (add, keep) = (Flag::<false>, Flag::<false>);
     match norm.act {
         Activation::Relu => apply_block(Relu, add, keep, norm, block),
@@ -82,18 +76,18 @@ fn run(norm: &Norm, block: Block<'_>) {
 }
 
 multiversion! {
-    fn apply_block[A: Clamp, const ADD: bool, const KEEP: bool](
+    fn apply_block[A: Clamp, T: Element, const ADD: bool, const KEEP: bool](
         _act: A,
         _add: Flag<ADD>,
         _keep: Flag<KEEP>,
         norm: &Norm,
-        block: Block<'_>,
+        block: Block<'_, T>,
     ) {
         let channels = norm.mean.len();
         macro_rules! quad {
             ($r:literal, $row:expr) => {{
                 let at = $row * channels;
-                step::<A, ADD, KEEP, $r>(
+                step::<A, T, ADD, KEEP, $r>(
                     norm,
                     $row % GROUP,
                     Block {
@@ -111,15 +105,15 @@ multiversion! {
 
 /// R rows, the first of which has bit `bit` in the mask.
 #[inline(always)]
-fn step<A: Clamp, const ADD: bool, const KEEP: bool, const R: usize>(
+fn step<A: Clamp, T: Element, const ADD: bool, const KEEP: bool, const R: usize>(
     norm: &Norm,
     bit: usize,
-    block: Block<'_>,
+    block: Block<'_, T>,
 ) {
     let Norm { mean, scale, shift, .. } = norm;
     let channels = mean.len();
-    let x = rows_of::<R, f32>(block.x, channels);
-    let residual = if ADD { rows_of::<R, f32>(block.residual, channels) } else { [&[][..]; R] };
+    let x = rows_of::<R, T>(block.x, channels);
+    let residual = if ADD { rows_of::<R, T>(block.residual, channels) } else { [&[][..]; R] };
     let y = rows_mut::<R, f32>(block.y, channels);
     macro_rules! columns {
         ($n:literal, $from:expr, $to:expr) => {
@@ -129,8 +123,8 @@ fn step<A: Clamp, const ADD: bool, const KEEP: bool, const R: usize>(
                 let b = load::<$n, f32>(shift, at);
                 let mut bits = if KEEP { load::<$n, u32>(block.mask, at) } else { [0; $n] };
                 for r in 0..R {
-                    let x = load::<$n, f32>(x[r], at);
-                    let added = if ADD { load::<$n, f32>(residual[r], at) } else { [0.0; $n] };
+                    let x = load_wide::<$n, T>(x[r], at);
+                    let added = if ADD { load_wide::<$n, T>(residual[r], at) } else { [0.0; $n] };
                     let passed = 1u32 << (bit + r);
                     let mut out = [0.0; $n];
                     for l in 0..$n {

@@ -18,7 +18,7 @@ use super::clamp::{Clamp, Flag, Linear, Relu, Relu6};
 use crate::activation::Activation;
 use crate::bf16::{Element, Floats, FloatsMut, either, pair};
 use crate::isa::multiversion;
-use crate::lanes::{load, rows, rows_mut, store, widths};
+use crate::lanes::{load, load_wide, rows, rows_mut, store, widths};
 use rayon::prelude::*;
 
 /// What the gradient of a norm's input is made by: dx = scale g + slope (x - mean) + shift, per channel.
@@ -71,19 +71,15 @@ impl NormGradient {
     pub(crate) fn write_rows<T: Element, U: Element>(&self, g: &[T], x: &[T], dx: &mut [U]) {
         let piece = piece::<T, U>(self.channels());
         for ((g, x), dx) in g.chunks(piece).zip(x.chunks(piece)).zip(dx.chunks_mut(piece)) {
-            T::wide(g, |g| {
-                T::wide(x, |x| {
-                    U::fill(dx, |dx| match self.act {
-                        Activation::Relu => self.write_with(Relu, [g, x], dx),
-                        Activation::Relu6 => self.write_with(Relu6, [g, x], dx),
-                        _ => self.write_with(Linear, [g, x], dx),
-                    })
-                })
+            U::fill(dx, |dx| match self.act {
+                Activation::Relu => self.write_with(Relu, [g, x], dx),
+                Activation::Relu6 => self.write_with(Relu6, [g, x], dx),
+                _ => self.write_with(Linear, [g, x], dx),
             });
         }
     }
 
-    fn write_with<A: Clamp>(&self, act: A, operands: [&[f32]; 2], dx: &mut [f32]) {
+    fn write_with<A: Clamp, T: Element>(&self, act: A, operands: [&[T]; 2], dx: &mut [f32]) {
         match self.slope.is_empty() {
             true => dx_rows(act, Flag::<false>, self, operands, dx),
             false => dx_rows(act, Flag::<true>, self, operands, dx),
@@ -243,13 +239,8 @@ fn sum_block<A: Clamp, const MASK: bool, T: Element>(
         let words = if MASK { &words[i * channels..][..channels] } else { &[] };
         let g = if MASK { &mut g[at..][..x.len()] } else { &mut [] };
         let partial = &mut partial;
-        T::wide(&dy[at..][..x.len()], |dy| {
-            T::wide(x, |x| {
-                T::fill(g, |g| {
-                    sum_group(act, mask, norm, [dy, x], words, g, partial);
-                })
-            })
-        });
+        let operands = [&dy[at..][..x.len()], x];
+        T::fill(g, |g| sum_group(act, mask, norm, operands, words, g, partial));
         flush(partial, sums);
     }
 }
@@ -264,11 +255,11 @@ multiversion! {
 
 multiversion! {
     #[allow(clippy::too_many_arguments)]
-    fn sum_group[A: Clamp, const MASK: bool](
+    fn sum_group[A: Clamp, T: Element, const MASK: bool](
         _act: A,
         _mask: Flag<MASK>,
         norm: &Norm,
-        operands: [&[f32]; 2],
+        operands: [&[T]; 2],
         words: &[u32],
         g: &mut [f32],
         partial: &mut [f32],
@@ -279,7 +270,7 @@ multiversion! {
                 let at = $row * channels;
                 let operands = operands.map(|operand| &operand[at..]);
                 let g = if MASK { &mut g[at..] } else { &mut [][..] };
-                sum_step::<A, MASK, $r>($row, norm, operands, words, g, partial)
+                sum_step::<A, T, MASK, $r>($row, norm, operands, words, g, partial)
             }};
         }
         by_rows!(operands[1].len() / channels, quad);
@@ -288,17 +279,17 @@ multiversion! {
 
 /// R rows, the first of which is row `bit` of its group.
 #[inline(always)]
-fn sum_step<A: Clamp, const MASK: bool, const R: usize>(
+fn sum_step<A: Clamp, T: Element, const MASK: bool, const R: usize>(
     bit: usize,
     norm: &Norm,
-    operands: [&[f32]; 2],
+    operands: [&[T]; 2],
     words: &[u32],
     g: &mut [f32],
     partial: &mut [f32],
 ) {
     let Norm { mean, scale, shift, .. } = norm;
     let channels = mean.len();
-    let [dy, x] = operands.map(|operand| rows::<R, f32>(operand, channels));
+    let [dy, x] = operands.map(|operand| rows::<R, T>(operand, channels));
     let written: [&mut [f32]; R] =
         if MASK { rows_mut(g, channels) } else { std::array::from_fn(|_| &mut [][..]) };
     let (sum_g, sum_gd) = partial.split_at_mut(channels);
@@ -311,7 +302,7 @@ fn sum_step<A: Clamp, const MASK: bool, const R: usize>(
                 let (mut s, mut t) = (load::<$n, f32>(sum_g, at), load::<$n, f32>(sum_gd, at));
                 for r in 0..R {
                     let passed = 1u32 << (bit + r);
-                    let (mut g, x) = (load::<$n, f32>(dy[r], at), load::<$n, f32>(x[r], at));
+                    let (mut g, x) = (load_wide::<$n, T>(dy[r], at), load_wide::<$n, T>(x[r], at));
                     for l in 0..$n {
                         let d = x[l] - m[l];
                         let passes = match MASK {
@@ -336,11 +327,11 @@ fn sum_step<A: Clamp, const MASK: bool, const R: usize>(
 
 multiversion! {
     /// The second pass: dx of some rows.
-    fn dx_rows[A: Clamp, const TRAIN: bool](
+    fn dx_rows[A: Clamp, T: Element, const TRAIN: bool](
         _act: A,
         _train: Flag<TRAIN>,
         gradient: &NormGradient,
-        operands: [&[f32]; 2],
+        operands: [&[T]; 2],
         dx: &mut [f32],
     ) {
         let channels = gradient.mean.len();
@@ -348,7 +339,7 @@ multiversion! {
             ($r:literal, $row:expr) => {{
                 let at = $row * channels;
                 let operands = operands.map(|operand| &operand[at..]);
-                dx_step::<A, TRAIN, $r>(gradient, operands, &mut dx[at..])
+                dx_step::<A, T, TRAIN, $r>(gradient, operands, &mut dx[at..])
             }};
         }
         by_rows!(dx.len() / channels, quad);
@@ -356,14 +347,14 @@ multiversion! {
 }
 
 #[inline(always)]
-fn dx_step<A: Clamp, const TRAIN: bool, const R: usize>(
+fn dx_step<A: Clamp, T: Element, const TRAIN: bool, const R: usize>(
     gradient: &NormGradient,
-    operands: [&[f32]; 2],
+    operands: [&[T]; 2],
     dx: &mut [f32],
 ) {
     let NormGradient { mean, scale, forward_shift, slope, shift, .. } = gradient;
     let channels = mean.len();
-    let [g, x] = operands.map(|operand| rows::<R, f32>(operand, channels));
+    let [g, x] = operands.map(|operand| rows::<R, T>(operand, channels));
     let dx = rows_mut::<R, f32>(dx, channels);
     macro_rules! columns {
         ($n:literal, $from:expr, $to:expr) => {
@@ -376,7 +367,7 @@ fn dx_step<A: Clamp, const TRAIN: bool, const R: usize>(
                     ([0.0; $n], [0.0; $n])
                 };
                 for r in 0..R {
-                    let (g, x) = (load::<$n, f32>(g[r], at), load::<$n, f32>(x[r], at));
+                    let (g, x) = (load_wide::<$n, T>(g[r], at), load_wide::<$n, T>(x[r], at));
                     let mut out = [0.0; $n];
                     for l in 0..$n {
                         let d = x[l] - m[l];

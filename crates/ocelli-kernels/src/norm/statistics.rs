@@ -3,7 +3,7 @@
 use super::blocks::{Blocks, GROUP, by_rows};
 use crate::bf16::{Element, Floats, either};
 use crate::isa::multiversion;
-use crate::lanes::{load, rows, store, widths};
+use crate::lanes::{load, load_wide, rows, store, widths};
 use rayon::prelude::*;
 
 /// Mean and biased variance per channel, in f64.
@@ -51,10 +51,8 @@ impl Moments {
         let mut partial = vec![0f32; 2 * channels];
         for group in x.chunks(GROUP * channels) {
             partial.fill(0.0);
-            T::wide(group, |group| {
-                group_sums(group, channels, &mut partial);
-                flush(&partial, group, origin, (group.len() / channels) as f64, sums);
-            });
+            group_sums(group, channels, &mut partial);
+            flush(&partial, group, origin, (group.len() / channels) as f64, sums);
         }
     }
 
@@ -107,13 +105,19 @@ multiversion! {
 
 multiversion! {
     /// Moves the sums of a group from its first row to the origin, in f64.
-    fn flush(partial: &[f32], group: &[f32], origin: &[f64], rows: f64, sums: &mut [f64]) {
+    fn flush[T: Element](
+        partial: &[f32],
+        group: &[T],
+        origin: &[f64],
+        rows: f64,
+        sums: &mut [f64],
+    ) {
         let channels = origin.len();
         let (s, q) = partial.split_at(channels);
         let (sum, squares) = sums.split_at_mut(channels);
         let (q, group, squares) = (&q[..channels], &group[..channels], &mut squares[..channels]);
         for c in 0..channels {
-            let away = f64::from(group[c]) - origin[c];
+            let away = f64::from(group[c].value()) - origin[c];
             let (s, q) = (f64::from(s[c]), f64::from(q[c]));
             sum[c] += s + rows * away;
             squares[c] += q + away * (2.0 * s + rows * away);
@@ -122,11 +126,11 @@ multiversion! {
 }
 
 multiversion! {
-    fn group_sums(x: &[f32], channels: usize, partial: &mut [f32]) {
+    fn group_sums[T: Element](x: &[T], channels: usize, partial: &mut [f32]) {
         let first = &x[..channels];
         macro_rules! quad {
             ($r:literal, $row:expr) => {
-                step::<$r>(&x[$row * channels..], first, partial)
+                step::<T, $r>(&x[$row * channels..], first, partial)
             };
         }
         by_rows!(x.len() / channels, quad);
@@ -134,17 +138,17 @@ multiversion! {
 }
 
 #[inline(always)]
-fn step<const R: usize>(x: &[f32], first: &[f32], partial: &mut [f32]) {
+fn step<T: Element, const R: usize>(x: &[T], first: &[T], partial: &mut [f32]) {
     let channels = first.len();
-    let x = rows::<R, f32>(x, channels);
+    let x = rows::<R, T>(x, channels);
     let (sum, squares) = partial.split_at_mut(channels);
     macro_rules! columns {
         ($n:literal, $from:expr, $to:expr) => {
             for at in ($from..$to).step_by($n) {
-                let k = load::<$n, f32>(first, at);
+                let k = load_wide::<$n, T>(first, at);
                 let (mut s, mut q) = (load::<$n, f32>(sum, at), load::<$n, f32>(squares, at));
                 for r in 0..R {
-                    let x = load::<$n, f32>(x[r], at);
+                    let x = load_wide::<$n, T>(x[r], at);
                     for l in 0..$n {
                         let d = x[l] - k[l];
                         s[l] += d;
