@@ -58,7 +58,7 @@ impl Chunk {
         let memory: &'static mut [u8] = match map {
             Ok(map) => {
                 // Large pages are wishes, as they only save time.
-                #[cfg(target_os = "linux")]
+                #[cfg(all(target_os = "linux", not(miri)))] // which knows no such wish
                 let _ = map.advise(memmap2::Advice::HugePage);
                 &mut Box::leak(Box::new(map))[..]
             }
