@@ -71,6 +71,8 @@ pub fn limit(highest: Isa) -> Isa {
     chosen
 }
 
+/// All that this CPU has.
+#[cfg(test)]
 pub(crate) fn detected() -> Isa {
     detected_up_to(Isa::Amx)
 }
@@ -78,7 +80,7 @@ pub(crate) fn detected() -> Isa {
 /// What this CPU has. The operating system is asked for AMX only where that is wanted: it makes room for the registers
 /// of threads then.
 #[cfg(target_arch = "x86_64")]
-fn detected_up_to(highest: Isa) -> Isa {
+pub(crate) fn detected_up_to(highest: Isa) -> Isa {
     let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
     let avx512 = is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512bw")
@@ -94,7 +96,7 @@ fn detected_up_to(highest: Isa) -> Isa {
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn detected_up_to(_: Isa) -> Isa {
+pub(crate) fn detected_up_to(_: Isa) -> Isa {
     Isa::Portable
 }
 

@@ -100,26 +100,26 @@ macro_rules! functions {
 use functions;
 
 /// Defines the table of a generic kernel: for a [`Tile`], the function for 1 row, 2 rows and so on. With `with bf16`, of one
-/// that deals in pairs of bf16.
+/// that deals in pairs of bf16. A flag in brackets is its last parameter.
 macro_rules! kernel_table {
-    ($(#[$meta:meta])* $vis:vis fn $table:ident = $generic:ident($job:ty)) => {
+    ($(#[$meta:meta])* $vis:vis fn $table:ident = $generic:ident $([$flag:literal])? ($job:ty)) => {
         $(#[$meta])*
         $vis fn $table(tile: $crate::register::Tile) -> &'static [unsafe fn(&$job)] {
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
             unsafe fn avx512<const M: usize, const N: usize>(job: &$job) {
                 // SAFETY: the caller's promise.
-                unsafe { $generic::<$crate::simd::Avx512, M, N>(job) }
+                unsafe { $generic::<$crate::simd::Avx512, M, N $(, $flag)?>(job) }
             }
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2,fma")]
             unsafe fn avx2<const M: usize, const N: usize>(job: &$job) {
                 // SAFETY: the caller's promise.
-                unsafe { $generic::<$crate::simd::Avx2, M, N>(job) }
+                unsafe { $generic::<$crate::simd::Avx2, M, N $(, $flag)?>(job) }
             }
             unsafe fn portable<const M: usize, const N: usize>(job: &$job) {
                 // SAFETY: the caller's promise.
-                unsafe { $generic::<$crate::simd::Portable, M, N>(job) }
+                unsafe { $generic::<$crate::simd::Portable, M, N $(, $flag)?>(job) }
             }
             match (tile.isa.min($crate::isa::Isa::Avx512), tile.vectors) {
                 #[cfg(target_arch = "x86_64")]
@@ -137,15 +137,15 @@ macro_rules! kernel_table {
             }
         }
     };
-    ($(#[$meta:meta])* $vis:vis fn $table:ident = $generic:ident($job:ty) with bf16) => {
+    ($(#[$meta:meta])* $vis:vis fn $table:ident = $generic:ident $([$flag:literal])? ($job:ty) with bf16) => {
         $(#[$meta])*
         $vis fn $table(tile: $crate::register::Tile) -> &'static [unsafe fn(&$job)] {
-            $crate::register::kernel_table!(fn others = $generic($job));
+            $crate::register::kernel_table!(fn others = $generic $([$flag])? ($job));
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma")]
             unsafe fn native<const M: usize, const N: usize>(job: &$job) {
                 // SAFETY: the caller's promise.
-                unsafe { $generic::<$crate::simd::Avx512Bf16, M, N>(job) }
+                unsafe { $generic::<$crate::simd::Avx512Bf16, M, N $(, $flag)?>(job) }
             }
             match (tile.isa, tile.vectors) {
                 #[cfg(target_arch = "x86_64")]
@@ -169,7 +169,7 @@ mod tests {
     use crate::bf16::Bf16;
     use crate::isa::detected;
     use crate::testing::fill;
-    use crate::tiles::pair;
+    use crate::tiles::{halves, pair};
 
     pub(super) fn tiles() -> impl Iterator<Item = Tile> {
         let isas = Isa::ALL.into_iter().filter(|&i| i <= detected());
@@ -189,9 +189,8 @@ mod tests {
         if !pairs {
             return product(factors);
         }
-        let even = factors.map(|word| f32::from_bits(word.to_bits() << 16));
-        let odd = factors.map(|word| f32::from_bits(word.to_bits() & 0xffff_0000));
-        product(even) + product(odd)
+        let [a, b] = factors.map(|word| halves(word.to_bits()));
+        product([a[0], b[0]]) + product([a[1], b[1]])
     }
 
     #[test]

@@ -26,28 +26,16 @@ pub(crate) struct Outer {
 
 kernel_table! {
     /// Kernels for an [`Outer`]; its pointers must be valid for what it says.
-    pub(crate) fn outer_kernels = outer(Outer)
+    pub(crate) fn outer_kernels = outer[false](Outer)
 }
 
 kernel_table! {
     /// The same of pairs of bf16.
-    pub(crate) fn outer_of_pairs_kernels = outer_of_pairs(Outer) with bf16
+    pub(crate) fn outer_of_pairs_kernels = outer[true](Outer) with bf16
 }
 
 #[inline(always)]
-unsafe fn outer<V: Vector, const M: usize, const N: usize>(job: &Outer) {
-    // SAFETY: the caller's promise.
-    unsafe { outer_of::<V, M, N, false>(job) }
-}
-
-#[inline(always)]
-unsafe fn outer_of_pairs<V: Vector, const M: usize, const N: usize>(job: &Outer) {
-    // SAFETY: the caller's promise.
-    unsafe { outer_of::<V, M, N, true>(job) }
-}
-
-#[inline(always)]
-unsafe fn outer_of<V: Vector, const M: usize, const N: usize, const PAIRS: bool>(job: &Outer) {
+unsafe fn outer<V: Vector, const M: usize, const N: usize, const PAIRS: bool>(job: &Outer) {
     // SAFETY: the job's pointers are valid for the extents that it gives.
     unsafe {
         let mut sums = [[V::splat(0.0); N]; M];

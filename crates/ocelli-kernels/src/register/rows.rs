@@ -21,28 +21,16 @@ pub(crate) struct Rows {
 
 kernel_table! {
     /// Kernels for [`Rows`]; its pointers must be valid for what it says.
-    pub(crate) fn rows_kernels = rows(Rows)
+    pub(crate) fn rows_kernels = rows[false](Rows)
 }
 
 kernel_table! {
     /// The same of pairs of bf16.
-    pub(crate) fn rows_of_pairs_kernels = rows_of_pairs(Rows) with bf16
+    pub(crate) fn rows_of_pairs_kernels = rows[true](Rows) with bf16
 }
 
 #[inline(always)]
-unsafe fn rows<V: Vector, const M: usize, const N: usize>(job: &Rows) {
-    // SAFETY: the caller's promise.
-    unsafe { rows_of::<V, M, N, false>(job) }
-}
-
-#[inline(always)]
-unsafe fn rows_of_pairs<V: Vector, const M: usize, const N: usize>(job: &Rows) {
-    // SAFETY: the caller's promise.
-    unsafe { rows_of::<V, M, N, true>(job) }
-}
-
-#[inline(always)]
-unsafe fn rows_of<V: Vector, const M: usize, const N: usize, const PAIRS: bool>(job: &Rows) {
+unsafe fn rows<V: Vector, const M: usize, const N: usize, const PAIRS: bool>(job: &Rows) {
     // SAFETY: the job's pointers are valid for the extents that it gives.
     unsafe {
         let mut sums = [[V::splat(0.0); N]; M];

@@ -11,7 +11,7 @@ mod x86;
 pub(crate) use x86::{Avx2, Avx512, Avx512Bf16};
 
 use crate::bf16::Bf16;
-use crate::tiles::pair;
+use crate::tiles::{halves, pair};
 
 /// The most lanes of a vector.
 const MOST: usize = 16;
@@ -131,12 +131,8 @@ unsafe fn store_lanes_narrow<V: Vector>(vector: V, to: *mut f32) {
 #[inline(always)]
 fn mul_add_lanes<V: Vector>(a: V, b: V, c: V) -> V {
     let (a, b, c) = (lanes(a), lanes(b), lanes(c));
-    let halves = |word: f32| {
-        let bits = word.to_bits();
-        [bits << 16, bits & 0xffff_0000].map(f32::from_bits)
-    };
     from_lanes(|i| {
-        let (a, b) = (halves(a[i]), halves(b[i]));
+        let (a, b) = (halves(a[i].to_bits()), halves(b[i].to_bits()));
         c[i] + a[0] * b[0] + a[1] * b[1]
     })
 }

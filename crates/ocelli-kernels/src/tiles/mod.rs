@@ -72,7 +72,7 @@ pub(crate) struct Tiles {
 impl Tiles {
     /// By what `isa` has for them, no more than this CPU.
     pub fn new(isa: Isa) -> Self {
-        assert!(isa <= isa::detected(), "{isa:?} is not there");
+        assert!(isa <= isa::detected_up_to(isa), "{isa:?} is not there");
         #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
         if isa == Isa::Amx {
             // SAFETY: it is there.
@@ -114,6 +114,12 @@ impl Drop for Tiles {
 #[inline(always)]
 pub(crate) fn pair(first: Bf16, second: Bf16) -> u32 {
     u32::from(first.bits()) | u32::from(second.bits()) << 16
+}
+
+/// The values of a word.
+#[inline(always)]
+pub(crate) fn halves(word: u32) -> [f32; 2] {
+    [word << 16, word & 0xffff_0000].map(f32::from_bits)
 }
 
 /// f32 as the bits of twice as many bf16, in pairs.

@@ -1,6 +1,6 @@
 //! The products of tiles in plain Rust.
 
-use super::{Job, SIDE};
+use super::{Job, SIDE, halves};
 use crate::isa::multiversion;
 
 /// Runs a job.
@@ -42,9 +42,11 @@ multiversion! {
                         let b = b.add(pair * job.b_row).cast::<[u32; SIDE]>().read_unaligned();
                         for (m, sums) in sums.iter_mut().enumerate() {
                             let a = a.add(m * job.a_row + 4 * pair).cast::<u32>().read_unaligned();
+                            let a = halves(a);
                             for (sum, b) in sums.iter_mut().zip(b) {
-                                *sum += first(a) * first(b);
-                                *sum += second(a) * second(b);
+                                let b = halves(b);
+                                *sum += a[0] * b[0];
+                                *sum += a[1] * b[1];
                             }
                         }
                     }
@@ -52,15 +54,4 @@ multiversion! {
             }
         }
     }
-}
-
-/// The first of two bf16.
-#[inline(always)]
-fn first(word: u32) -> f32 {
-    f32::from_bits(word << 16)
-}
-
-#[inline(always)]
-fn second(word: u32) -> f32 {
-    f32::from_bits(word & 0xffff_0000)
 }

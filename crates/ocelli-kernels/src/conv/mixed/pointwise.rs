@@ -5,13 +5,14 @@
 //! while its sums are in registers. So there are no sums but dw, which is read and written once a group.
 
 use super::Sums;
-use super::weight::pairs;
+use super::weight::{pair_row, pairs};
 use crate::Scratch;
+use crate::arrange::add_block;
 use crate::bf16::{Bf16, Floats};
 use crate::isa::{Isa, multiversion};
 use crate::register::even_pieces;
 use crate::source::Source;
-use crate::tiles::{DEPTH, Job, ROW, SIDE, TILE, Tiles, pair, transpose, words};
+use crate::tiles::{DEPTH, Job, ROW, SIDE, TILE, Tiles, transpose, words};
 use crate::workers::{SharedMut, apart, share, split};
 use std::ops::Range;
 
@@ -38,10 +39,11 @@ pub(super) struct Pointwise {
 }
 
 impl Pointwise {
-    /// None where there are few weights, or few for so many pixels.
+    /// None where there are no pixels, few weights, or few for so many pixels.
     pub fn new(pixels: usize, channels: [usize; 2], isa: Isa) -> Option<Self> {
         let weights = channels[0] * channels[1];
-        (weights >= MANY.max(PER_PIXEL * pixels)).then_some(Self { pixels, channels, isa })
+        let worth = pixels > 0 && weights >= MANY.max(PER_PIXEL * pixels);
+        worth.then_some(Self { pixels, channels, isa })
     }
 
     /// dw `[O, I]` of x and dy.
@@ -50,10 +52,8 @@ impl Pointwise {
         let most = (GROUP / per_pixel).clamp(BLOCK, PIXELS) / BLOCK * BLOCK;
         let rows = |pixels: usize| pixels.next_multiple_of(DEPTH) / 2;
         let largest = rows(most.min(self.pixels));
-        let [panels, tiles] = self.counts();
-        if self.pixels == 0 {
-            return dw.fill(0.0);
-        }
+        let panels = self.channels[0].div_ceil(DEPTH);
+        let tiles = self.channels[1].div_ceil(SIDE);
         let lens = self.channels.map(|channels| BLOCK * channels / 2);
         let each = lens.into_iter().map(apart).sum();
         let threads = scratch.count(most / BLOCK);
@@ -74,11 +74,6 @@ impl Pointwise {
             });
             start = group.end;
         }
-    }
-
-    /// Panels of x and tiles of dy.
-    fn counts(&self) -> [usize; 2] {
-        [self.channels[0].div_ceil(DEPTH), self.channels[1].div_ceil(SIDE)]
     }
 }
 
@@ -200,11 +195,8 @@ impl Pointwise {
                 let to = dw.range(output * inputs + columns.start, columns.len());
                 // SAFETY: the caller's promise; `range` has seen that they are there.
                 let to = unsafe { std::slice::from_raw_parts_mut(to, columns.len()) };
-                if accumulate {
-                    to.iter_mut().zip(sums).for_each(|(to, sum)| *to += sum);
-                } else {
-                    to.copy_from_slice(&sums[..columns.len()]);
-                }
+                let sums = &sums[..columns.len()];
+                if accumulate { add_block(to, sums) } else { to.copy_from_slice(sums) }
             }
         }
     }
@@ -216,20 +208,7 @@ multiversion! {
         let rows = to.as_chunks_mut::<DEPTH>().0;
         for (pixels, to) in values.chunks_exact(2 * channels).zip(rows) {
             let (first, second) = pixels.split_at(channels);
-            let (first, second) = (&first[some.clone()], &second[some.clone()]);
-            match (first.as_array::<DEPTH>(), second.as_array::<DEPTH>()) {
-                (Some(first), Some(second)) => {
-                    for ((word, first), second) in to.iter_mut().zip(first).zip(second) {
-                        *word = pair(*first, *second);
-                    }
-                }
-                _ => {
-                    for ((word, first), second) in to.iter_mut().zip(first).zip(second) {
-                        *word = pair(*first, *second);
-                    }
-                    to[first.len()..].fill(0);
-                }
-            }
+            pair_row(&first[some.clone()], &second[some.clone()], to);
         }
     }
 }

@@ -298,19 +298,25 @@ multiversion! {
         for (i, words) in to.iter_mut().enumerate() {
             let first = &rows[0][i * channels..][..count];
             let second = &rows[1][i * channels..][..count];
-            match (first.as_array::<SIDE>(), second.as_array::<SIDE>()) {
-                (Some(first), Some(second)) => {
-                    for ((word, first), second) in words.iter_mut().zip(first).zip(second) {
-                        *word = pair(*first, *second);
-                    }
-                }
-                _ => {
-                    for ((word, first), second) in words.iter_mut().zip(first).zip(second) {
-                        *word = pair(*first, *second);
-                    }
-                    words[count..].fill(0);
-                }
+            pair_row(first, second, words);
+        }
+    }
+}
+
+/// The words of as many channels of two pixels as there are, and zeros.
+#[inline(always)]
+pub(super) fn pair_row<const N: usize>(first: &[Bf16], second: &[Bf16], to: &mut [u32; N]) {
+    match (first.as_array::<N>(), second.as_array::<N>()) {
+        (Some(first), Some(second)) => {
+            for ((word, first), second) in to.iter_mut().zip(first).zip(second) {
+                *word = pair(*first, *second);
             }
+        }
+        _ => {
+            for ((word, first), second) in to.iter_mut().zip(first).zip(second) {
+                *word = pair(*first, *second);
+            }
+            to[first.len()..].fill(0);
         }
     }
 }

@@ -54,13 +54,13 @@ for_each_isa! {
 #[inline(always)]
 unsafe fn strip_of_data<V: Vector>(job: &ToPoints<'_>, index: usize) {
     // SAFETY: the caller's promise.
-    unsafe { strip::<V, Data>(job, index) }
+    unsafe { strip::<V, Data<false>>(job, index) }
 }
 
 #[inline(always)]
 unsafe fn strip_of_narrow_data<V: Vector>(job: &ToPoints<'_>, index: usize) {
     // SAFETY: the caller's promise.
-    unsafe { strip_of::<V, NarrowData, F43, 6, 3>(job, index) }
+    unsafe { strip_of::<V, Data<true>, F43, 6, 3>(job, index) }
 }
 
 #[inline(always)]
@@ -83,9 +83,12 @@ trait Transform {
         F: Transforms<P, R>;
 }
 
-struct Data;
+/// Of x, in pairs of bf16 or not.
+struct Data<const NARROW: bool>;
 
-impl Transform for Data {
+impl<const NARROW: bool> Transform for Data<NARROW> {
+    const NARROW: bool = NARROW;
+
     #[inline(always)]
     fn more(weights: usize) -> usize {
         weights - 1
@@ -98,26 +101,6 @@ impl Transform for Data {
         F: Transforms<P, R>,
     {
         F::data::<V, M>(pixels)
-    }
-}
-
-struct NarrowData;
-
-impl Transform for NarrowData {
-    const NARROW: bool = true;
-
-    #[inline(always)]
-    fn more(weights: usize) -> usize {
-        Data::more(weights)
-    }
-
-    #[inline(always)]
-    fn apply<V, F, const P: usize, const R: usize, const M: usize>(pixels: [V; P]) -> [V; P]
-    where
-        V: Vector,
-        F: Transforms<P, R>,
-    {
-        Data::apply::<V, F, P, R, M>(pixels)
     }
 }
 
